@@ -1,0 +1,127 @@
+//! The gateway's own configuration: `[gateway]` and `[links]`. Defaults live in deploy/default.toml alone.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use url::Url;
+
+/// `[gateway]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Section {
+    /// Where the page and the API listen.
+    pub listen: SocketAddr,
+    /// The address that browsers use; base of redirect URIs.
+    pub public_url: Url,
+    /// The link that native apps have claimed, without a trailing slash; empty = `public_url`.
+    pub native_link: String,
+    /// A client that has not sent its headers after this is closed.
+    #[serde(with = "kit::wire::human")]
+    pub header_timeout: Duration,
+    /// A request that has no answer after this fails; streams have their own end.
+    #[serde(with = "kit::wire::human")]
+    pub request_timeout: Duration,
+    /// Largest request body in bytes.
+    pub max_body_bytes: usize,
+    /// Connections at once; the next one waits.
+    pub max_connections: usize,
+    /// Live streams that one person may hold at once.
+    pub streams_per_person: usize,
+    /// A live stream ends after about this long; the client comes back.
+    #[serde(with = "kit::wire::human")]
+    pub stream_lifetime: Duration,
+    /// A comment is sent on a silent live stream this often.
+    #[serde(with = "kit::wire::human")]
+    pub stream_heartbeat: Duration,
+    /// Requests that one person may make in a minute.
+    pub requests_per_minute_person: i64,
+    /// Requests that one workspace may make in a minute.
+    pub requests_per_minute_workspace: i64,
+    /// Hosts that avatars may be fetched from; a leading dot means any subdomain.
+    pub avatar_hosts: Vec<String>,
+    /// Largest avatar in bytes.
+    pub avatar_max_bytes: usize,
+}
+
+impl Section {
+    /// Cookies are bound to the host, and to https where there is https.
+    pub fn is_https(&self) -> bool {
+        self.public_url.scheme() == "https"
+    }
+
+    /// `scheme://host[:port]` of the public address.
+    pub fn origin(&self) -> String {
+        self.public_url.origin().ascii_serialization()
+    }
+
+    /// The redirect URI of a platform: a constant, never an input.
+    pub fn redirect_uri(&self, platform: &str) -> String {
+        format!("{}/oauth/{platform}/callback", self.base())
+    }
+
+    /// The claimed link that brings a native app back.
+    pub fn native_return(&self, session_id: &str) -> String {
+        let base = if self.native_link.is_empty() { self.base() } else { self.native_link.trim_end_matches('/') };
+        format!("{base}/oauth/return/{session_id}")
+    }
+
+    fn base(&self) -> &str {
+        self.public_url.as_str().trim_end_matches('/')
+    }
+}
+
+/// `[links]`: parts of the product that are not the hub's. Templates; `{account_id}` and `{code}` are filled in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Links {
+    /// Where posts are written.
+    pub composer: String,
+    /// Where a person asks for help.
+    pub support: String,
+    /// Where the owner changes the plan.
+    pub billing: String,
+}
+
+impl Links {
+    /// Pages that the hub serves by itself.
+    #[cfg(test)]
+    pub(crate) fn own_pages() -> Self {
+        Self {
+            composer: "/composer?social_account_id={account_id}".into(),
+            support: "/support?account={account_id}&problem={code}".into(),
+            billing: "/billing".into(),
+        }
+    }
+
+    /// The composer with an account preselected.
+    pub fn composer(&self, account_id: &str) -> String {
+        self.composer.replace("{account_id}", &encoded(account_id))
+    }
+
+    /// The support page with the error filled in.
+    pub fn support(&self, account_id: &str, code: &str) -> String {
+        self.support.replace("{account_id}", &encoded(account_id)).replace("{code}", &encoded(code))
+    }
+
+    /// Plans and billing.
+    pub fn billing(&self) -> String {
+        self.billing.clone()
+    }
+}
+
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Links;
+
+    #[test]
+    fn what_is_filled_into_a_link_is_encoded() {
+        let links = Links::own_pages();
+        assert_eq!(links.composer("acc_1"), "/composer?social_account_id=acc_1");
+        assert_eq!(links.support("a&b", "x=y"), "/support?account=a%26b&problem=x%3Dy");
+    }
+}
