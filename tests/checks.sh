@@ -2,7 +2,8 @@
 # The checks of tests/run that are more than one command, and the tools they need. Sourced, never run.
 #
 # Tools are pinned, and kept in one folder per version under the user's cache, outside the work tree.
-# A check returns 77 when its tool cannot be had, with the reason as its last line.
+# A check returns 77 when its tool cannot be had, with the reason as its last line. Called where `set -e` has no effect, so
+# each command that may fail says what follows.
 
 cargo_deny=0.20.2
 buf=1.75.0
@@ -81,14 +82,15 @@ check_dockerfile() {
 
 # Renders the manifests and holds them against the schemas of Kubernetes itself, which the package carries.
 check_kubernetes() {
-    local program rendered
+    local program rendered code=0
     command -v kubectl >/dev/null || { echo "kubectl is not installed"; return 77; }
     rendered=$(mktemp)
     kubectl kustomize deploy/kubernetes >"$rendered" || return 1
     program=$(python_tool "kubernetes-validate==$kubernetes_validate" kubernetes-validate) ||
         { echo "they render; kubernetes-validate cannot be installed (python3 -m pip)"; return 77; }
-    PYTHONPATH=$tools/kubernetes-validate==$kubernetes_validate "$program" --strict -k "$kubernetes" "$rendered"
+    PYTHONPATH=$tools/kubernetes-validate==$kubernetes_validate "$program" --strict -k "$kubernetes" "$rendered" || code=1
     rm -f "$rendered"
+    return $code
 }
 
 # Unoptimised: built in a minute instead of five, and fast enough to read one lock file.
