@@ -1,0 +1,84 @@
+//! A gRPC server with everything that every service has: policy, health, reflection, limits, graceful end.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use http::{Request, Response};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use super::policy::{Policy, Rule};
+use crate::config::{Common, check_loopback};
+
+/// Streams that one connection may have open at a time.
+const STREAMS: u32 = 1024;
+
+/// Serves one service on `listener` until `shutdown`, then lets running calls end.
+pub async fn server<S>(
+    common: &Common,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+    rules: &'static [Rule],
+    service: S,
+) -> anyhow::Result<()>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
+    if common.tls.is_none() && !common.trust_network {
+        let listen = listener.local_addr()?;
+        check_loopback(
+            &format!("{}.listen", S::NAME.split('.').nth(1).unwrap_or(S::NAME)),
+            listen,
+            "calls are not encrypted",
+            "set tls.mode = mutual with certificates, or tls.trust_network = true behind a mesh",
+        )?;
+    }
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_service_status(S::NAME, tonic_health::ServingStatus::Serving).await;
+    health.set_service_status("", tonic_health::ServingStatus::Serving).await;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .with_service_name(S::NAME)
+            .with_service_name("grpc.health.v1.Health")
+    };
+
+    let mut server = Server::builder();
+    if let Some(certificates) = &common.tls {
+        server = server.tls_config(certificates.server())?;
+    }
+    let ended = shutdown.clone();
+    let stop = async move {
+        shutdown.cancelled().await;
+        // Readiness first, so that callers move on before the listener closes.
+        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+    };
+    let serving = server
+        .max_concurrent_streams(STREAMS)
+        .http2_max_header_list_size(16 * 1024)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+        .max_frame_size(Some(64 * 1024))
+        .layer(Policy::new(rules, common.clone()))
+        .add_service(health_service)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .add_service(service)
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop);
+    tokio::select! {
+        served = serving => Ok(served?),
+        // Open streams (events) would hold the drain for ever.
+        () = async { ended.cancelled().await; tokio::time::sleep(Duration::from_secs(10)).await } => Ok(()),
+    }
+}
