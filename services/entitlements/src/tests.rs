@@ -139,7 +139,10 @@ async fn j3_an_abandoned_reservation_lapses() {
             "lapsed reservations are not shown"
         );
         assert_eq!(hold(&store, &ws, "cs_2", &["acc_2"], LATER).await.unwrap(), 1);
-        assert_eq!(store.sweep(LATER).await.unwrap(), 0, "it went in the same transaction");
+        let idle = format!("{ws}-idle");
+        reserve(&store, &idle, "cs_1", "usr_a", NOW).await.unwrap();
+        store.sweep(LATER).await.unwrap();
+        assert_eq!(store.workspace(&idle, NOW).await.unwrap().reserved, 0, "the sweep clears where nobody does anything");
     }
 }
 
