@@ -1,5 +1,7 @@
 //! The portable subset and the outbox, on SQLite and, where `TEST_POSTGRES_URL` names one, on PostgreSQL.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::sync::Mutex;
 use std::time::Duration;
 
