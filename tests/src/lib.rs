@@ -1,1 +1,31 @@
-//! socializioz-tests
+//! The harness of the whole-cluster tests (`tests/tests/*.rs`, one file per capability).
+//!
+//! `each_form` runs a test against the hub in both of its forms behind one type, [`Cluster`]: in one process on SQLite
+//! and memory, and as separate processes on PostgreSQL and Redis with two replicas where it matters. Tests drive HTTP
+//! ([`Api`]), gRPC and the imitated platforms ([`Sandbox`]), and wait with [`eventually`]: there is no bare sleep.
+//! Servers are private to the test process, see `tests/servers`; nothing but loopback is used.
+
+mod api;
+mod cluster;
+mod connect;
+mod embedded;
+mod events;
+mod forms;
+mod processes;
+mod sandbox;
+mod servers;
+mod settings;
+mod wait;
+
+pub use api::{Answer, Api};
+pub use cluster::Cluster;
+pub use connect::{Consent, Flow};
+pub use events::{Event, Events};
+pub use forms::{Form, each_form, each_form_with};
+pub use processes::{Hub, binary};
+pub use sandbox::Sandbox;
+pub use settings::{Settings, addresses};
+pub use wait::{eventually, eventually_within};
+
+/// The result of every test.
+pub type Outcome = anyhow::Result<()>;

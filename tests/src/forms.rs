@@ -1,0 +1,49 @@
+//! The two forms of the hub, and running a test in each.
+
+use crate::{Cluster, Outcome, servers};
+
+/// How the hub runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// All services in this process, SQLite, memory instead of Redis.
+    Embedded,
+    /// Every role a process of its own, two of tokens, platforms and gateway, on PostgreSQL and Redis.
+    Processes,
+}
+
+impl Form {
+    /// The forms to test: both, or those that `TEST_FORMS` names (`embedded`, `processes`). Separate processes are left
+    /// out where there is no PostgreSQL; tests/run always provides one.
+    #[expect(clippy::disallowed_methods, reason = "a choice of the person who runs the tests")]
+    fn chosen() -> Vec<Self> {
+        let named = std::env::var("TEST_FORMS").unwrap_or_default();
+        let wanted = |name: &str| named.is_empty() || named.split(',').any(|one| one.trim() == name);
+        let mut forms = Vec::new();
+        if wanted("embedded") {
+            forms.push(Self::Embedded);
+        }
+        if wanted("processes") && (servers::available() || !named.is_empty()) {
+            forms.push(Self::Processes);
+        }
+        forms
+    }
+}
+
+/// Runs `test` against a fresh cluster of each form.
+pub async fn each_form(test: impl AsyncFn(&Cluster) -> Outcome) -> Outcome {
+    each_form_with(&[], test).await
+}
+
+/// As [`each_form`], with `section.key` settings of its own.
+pub async fn each_form_with(settings: &[(&str, &str)], test: impl AsyncFn(&Cluster) -> Outcome) -> Outcome {
+    for form in Form::chosen() {
+        let cluster = Cluster::start(form, settings).await?;
+        let outcome = test(&cluster).await;
+        if outcome.is_err() {
+            cluster.report();
+        }
+        cluster.stop().await?;
+        outcome.map_err(|error| error.context(format!("in the form {form:?}")))?;
+    }
+    Ok(())
+}

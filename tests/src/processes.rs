@@ -1,0 +1,264 @@
+//! The hub as separate processes of the built binary, on PostgreSQL and a Redis of their own.
+
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail, ensure};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+use crate::{Settings, eventually_within, servers};
+
+/// Debug builds on two busy cores take their time.
+const READY: Duration = Duration::from_secs(60);
+
+/// Role and replica, in the order they are started.
+const MEMBERS: [(&str, usize); 9] = [
+    ("sandbox", 0),
+    ("entitlements", 0),
+    ("platforms", 0),
+    ("platforms", 1),
+    ("tokens", 0),
+    ("tokens", 1),
+    ("accounts", 0),
+    ("gateway", 0),
+    ("gateway", 1),
+];
+
+/// The built binary: what `TEST_BINARY` names, or built now, so that it is never older than the tests.
+pub fn binary() -> anyhow::Result<&'static Path> {
+    static BINARY: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| build().map_err(|error| format!("{error:#}")));
+    BINARY.as_deref().map_err(|error| anyhow!("{error}"))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how tests/run and cargo tell the tests where things are"
+)]
+fn build() -> anyhow::Result<PathBuf> {
+    if let Ok(path) = std::env::var("TEST_BINARY") {
+        return Ok(path.into());
+    }
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
+    let status = Command::new(cargo)
+        .args(["build", "--workspace", "--bin", "socializioz"])
+        .current_dir(root)
+        .status()?;
+    ensure!(status.success(), "the binary does not build");
+    // target/debug/deps/<test> → target/debug/socializioz
+    let test = std::env::current_exe()?;
+    Ok(test
+        .parent()
+        .and_then(Path::parent)
+        .context("no target folder")?
+        .join("socializioz"))
+}
+
+struct Member {
+    name: String,
+    child: Child,
+}
+
+/// Running processes; killed by their own ids when it is dropped.
+pub struct Hub {
+    settings: Settings,
+    addresses: [Ipv4Addr; 2],
+    members: Mutex<Vec<Member>>,
+    folder: TempDir,
+}
+
+impl Hub {
+    pub(crate) async fn start(mut settings: Settings, addresses: [Ipv4Addr; 2]) -> anyhow::Result<Self> {
+        let [first, second] = addresses;
+        let folder = tempfile::tempdir()?;
+        let database = format!("hub_{}", first.octets().map(|octet| octet.to_string()).join("_"));
+        settings.set("database.url", servers::database(&database).await?);
+        settings.set("redis.url", format!("redis://{first}:6379"));
+        for (service, port) in [("tokens", 50052), ("platforms", 50053)] {
+            settings.set(
+                &format!("{service}.url"),
+                format!("http://{first}:{port},http://{second}:{port}"),
+            );
+        }
+        let hub = Self {
+            settings,
+            addresses,
+            members: Mutex::default(),
+            folder,
+        };
+        hub.start_redis()?;
+        hub.listening("redis", format!("{first}:6379")).await?;
+        for (role, replica) in MEMBERS {
+            hub.start_member(role, replica)?;
+        }
+        for (role, replica) in MEMBERS {
+            hub.ready(role, replica).await?;
+        }
+        Ok(hub)
+    }
+
+    fn start_redis(&self) -> anyhow::Result<()> {
+        let address = self.addresses[0].to_string();
+        let arguments = ["--bind", &address, "--port", "6379", "--save", "", "--appendonly", "no"];
+        let mut command = Command::new("redis-server");
+        command.args(arguments);
+        self.spawn("redis", command)
+    }
+
+    /// Starts a role (again). `replica` is 0, or 1 where there are two.
+    pub fn start_member(&self, role: &str, replica: usize) -> anyhow::Result<()> {
+        let name = format!("{role}-{replica}");
+        let index = MEMBERS
+            .iter()
+            .position(|member| *member == (role, replica))
+            .context("no such member")?;
+        let mut own = self.settings.clone();
+        own.set("instance", name.as_str());
+        own.set("metrics.listen", format!("{}:{}", self.addresses[0], 9464 + index));
+        if replica > 0 {
+            own.set(
+                &format!("{role}.listen"),
+                format!("{}:{}", self.addresses[replica], port(role)),
+            );
+        }
+        let mut command = Command::new(binary()?);
+        command
+            .arg(role)
+            .env_clear()
+            .envs(own.variables())
+            .env("RUST_BACKTRACE", "1");
+        self.spawn(&name, command)
+    }
+
+    fn spawn(&self, name: &str, mut command: Command) -> anyhow::Result<()> {
+        let log = File::options().create(true).append(true).open(self.log(name))?;
+        command
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let child = command.spawn().with_context(|| format!("{name} cannot be started"))?;
+        self.members().push(Member {
+            name: name.to_owned(),
+            child,
+        });
+        Ok(())
+    }
+
+    /// Waits until a role accepts connections, and a gateway says that it is ready.
+    pub async fn ready(&self, role: &str, replica: usize) -> anyhow::Result<()> {
+        let address = format!("{}:{}", self.addresses[replica], port(role));
+        self.listening(&format!("{role}-{replica}"), address.clone()).await?;
+        if role != "gateway" {
+            return Ok(());
+        }
+        eventually_within(READY, "the gateway is ready", async || {
+            let answer = reqwest::get(format!("http://{address}/readyz")).await?;
+            Ok(answer.status().is_success().then_some(()))
+        })
+        .await
+    }
+
+    async fn listening(&self, name: &str, address: String) -> anyhow::Result<()> {
+        eventually_within(READY, &format!("{name} listens on {address}"), async || {
+            if !self.runs(name) {
+                bail!("{name} ended: {}", self.tail(name));
+            }
+            Ok(TcpStream::connect(&address).await.ok().map(drop))
+        })
+        .await
+    }
+
+    fn members(&self) -> std::sync::MutexGuard<'_, Vec<Member>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn runs(&self, name: &str) -> bool {
+        let mut members = self.members();
+        members
+            .iter_mut()
+            .any(|member| member.name == name && matches!(member.child.try_wait(), Ok(None)))
+    }
+
+    /// Kills a member (`tokens-0`, `redis`) as kill -9 does.
+    pub fn kill(&self, name: &str) -> anyhow::Result<()> {
+        let mut members = self.members();
+        let at = members
+            .iter()
+            .position(|member| member.name == name)
+            .with_context(|| format!("no {name} runs"))?;
+        let mut member = members.remove(at);
+        member.child.kill()?;
+        member.child.wait()?;
+        Ok(())
+    }
+
+    /// Sends a member a signal by name: `TERM`, `STOP`, `CONT`.
+    pub fn signal(&self, name: &str, signal: &str) -> anyhow::Result<()> {
+        let id = self
+            .members()
+            .iter()
+            .find(|member| member.name == name)
+            .map(|member| member.child.id());
+        let id = id.with_context(|| format!("no {name} runs"))?;
+        ensure!(
+            Command::new("kill")
+                .args(["-s", signal, &id.to_string()])
+                .status()?
+                .success(),
+            "no signal sent"
+        );
+        Ok(())
+    }
+
+    /// Where a member's output goes: `<folder>/<role>-<replica>.log`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.log"))
+    }
+
+    fn tail(&self, name: &str) -> String {
+        let text = std::fs::read_to_string(self.log(name)).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(15)..].join("\n")
+    }
+
+    #[expect(clippy::print_stderr, reason = "shown by the test runner beside the failure")]
+    pub(crate) fn report(&self) {
+        for (role, replica) in MEMBERS {
+            let name = format!("{role}-{replica}");
+            eprintln!("--- {name}\n{}", self.tail(&name));
+        }
+    }
+}
+
+fn port(role: &str) -> u16 {
+    match role {
+        "accounts" => 50051,
+        "tokens" => 50052,
+        "platforms" => 50053,
+        "entitlements" => 50054,
+        "sandbox" => 8090,
+        _ => 8080,
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        for member in self.members().iter_mut() {
+            // Already gone is as good.
+            let _ = member.child.kill();
+        }
+        for member in self.members().iter_mut() {
+            let _ = member.child.wait();
+        }
+    }
+}
