@@ -12,36 +12,66 @@ use super::Error;
 
 const PREFIX: &str = "SOCIALIZIOZ__";
 
-/// Reads defaults, an optional file and the process' environment into `T`.
-pub fn load<T: DeserializeOwned>(defaults: &str, file: Option<&Path>) -> Result<T, Error> {
-    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    parse(defaults, file, variables)
+/// Defaults, what is derived from other keys, and what somebody set: later ones win.
+#[derive(Clone)]
+pub struct Layers {
+    defaults: Figment,
+    derived: Figment,
+    set: Figment,
 }
 
-/// As [`load`], with the environment given.
-pub fn parse<T: DeserializeOwned>(
-    defaults: &str,
-    file: Option<&Path>,
-    variables: impl IntoIterator<Item = (String, String)>,
-) -> Result<T, Error> {
-    let base = Figment::from(Toml::string(defaults));
-    let mut layers = base.clone();
-    if let Some(path) = file {
-        if !path.is_file() {
-            return Err(Error::new("--config", format!("{} cannot be read", path.display()), "name a readable TOML file"));
+impl Layers {
+    /// Reads defaults, an optional file and the process' environment.
+    pub fn load(defaults: &str, file: Option<&Path>) -> Result<Self, Error> {
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self::read(defaults, file, variables)
+    }
+
+    /// As [`Layers::load`], with the environment given.
+    pub fn read(
+        defaults: &str,
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Error> {
+        let defaults = Figment::from(Toml::string(defaults));
+        let mut set = Figment::new();
+        if let Some(path) = file {
+            if !path.is_file() {
+                return Err(Error::new("--config", format!("{} cannot be read", path.display()), "name a readable TOML file"));
+            }
+            set = set.merge(Toml::file_exact(path));
         }
-        layers = layers.merge(Toml::file_exact(path));
+        for (name, text) in variables {
+            let Some(path) = name.strip_prefix(PREFIX) else { continue };
+            let key = path.to_lowercase().replace("__", ".");
+            let value = typed(&key, text, defaults.find_value(&key).ok().as_ref())?;
+            set = set.merge(Serialized::default(&key, value));
+        }
+        Ok(Self { defaults, derived: Figment::new(), set })
     }
-    for (name, text) in variables {
-        let Some(path) = name.strip_prefix(PREFIX) else { continue };
-        let key = path.to_lowercase().replace("__", ".");
-        let value = typed(&key, text, base.find_value(&key).ok())?;
-        layers = layers.merge(Serialized::default(&key, value));
+
+    /// Gives a key another default.
+    pub fn derive(&mut self, key: &str, value: impl serde::Serialize) {
+        self.derived = std::mem::take(&mut self.derived).merge(Serialized::default(key, value));
     }
-    layers.extract().map_err(|error| describe(error.into_iter().next()))
+
+    /// One key, before everything else is read.
+    pub fn peek<T: DeserializeOwned>(&self, key: &str) -> Result<T, Error> {
+        self.merged().extract_inner(key).map_err(|error| describe(error.into_iter().next()))
+    }
+
+    /// The whole configuration.
+    pub fn extract<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        self.merged().extract().map_err(|error| describe(error.into_iter().next()))
+    }
+
+    fn merged(&self) -> Figment {
+        self.defaults.clone().merge(&self.derived).merge(&self.set)
+    }
 }
 
-fn typed(key: &str, text: String, default: Option<Value>) -> Result<Value, Error> {
+fn typed(key: &str, text: String, default: Option<&Value>) -> Result<Value, Error> {
     let wrong = |expected: &str| Error::new(key, format!("is not {expected}"), format!("set it to {expected}"));
     Ok(match default {
         Some(Value::Bool(..)) => Value::from(text.parse::<bool>().map_err(|_| wrong("true or false"))?),
@@ -132,7 +162,8 @@ mod tests {
     }
 
     fn with(variables: &[(&str, &str)]) -> Result<Root, Error> {
-        parse(DEFAULTS, None, variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Layers::read(DEFAULTS, None, variables)?.extract()
     }
 
     #[test]
@@ -150,6 +181,17 @@ mod tests {
         assert_eq!(root.tokens.names, ["b", "c"]);
         assert_eq!(root.tokens.id, "700000000000001");
         assert!(!root.tokens.on);
+    }
+
+    #[test]
+    fn what_is_derived_gives_way_to_what_is_set() {
+        let set = [("SOCIALIZIOZ__TOKENS__ID".to_owned(), "mine".to_owned())];
+        for (variables, id) in [(&set[..], "mine"), (&[], "derived")] {
+            let mut layers = Layers::read(DEFAULTS, None, variables.iter().cloned()).unwrap();
+            layers.derive("tokens.id", "derived");
+            assert_eq!(layers.extract::<Root>().unwrap().tokens.id, id);
+            assert_eq!(layers.peek::<String>("tokens.id").unwrap(), id);
+        }
     }
 
     #[test]

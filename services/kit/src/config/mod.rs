@@ -13,7 +13,7 @@ use crate::identity::Signer;
 use crate::seal::KeyRing;
 use crate::{Clock, Secret, db, id};
 
-pub use layers::{load, parse};
+pub use layers::Layers;
 pub use sections::{Auth, AuthMode, Database, Keys, Log, LogFormat, Metrics, Redis, Telemetry, Tls, TlsMode};
 
 /// A configuration that cannot be used: names the key and says what to do.
