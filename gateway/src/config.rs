@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use kit::Secret;
 use serde::Deserialize;
 use url::Url;
 
 /// `[gateway]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Section {
     /// Where the page and the API listen.
@@ -35,9 +36,13 @@ pub struct Section {
     #[serde(with = "kit::wire::human")]
     pub stream_heartbeat: Duration,
     /// Requests that one person may make in a minute.
-    pub requests_per_minute_person: i64,
+    pub requests_per_minute_person: u32,
     /// Requests that one workspace may make in a minute.
-    pub requests_per_minute_workspace: i64,
+    pub requests_per_minute_workspace: u32,
+    /// Origins of the platforms' consent pages: a form of the page may lead there, and nowhere else.
+    pub dialog_origins: Vec<String>,
+    /// What Meta must say when it verifies a webhook; empty = no webhook can be subscribed.
+    pub webhook_verify_token: Secret,
     /// Hosts that avatars may be fetched from; a leading dot means any subdomain.
     pub avatar_hosts: Vec<String>,
     /// Largest avatar in bytes.

@@ -72,13 +72,16 @@ impl FromRequestParts<App> for Viewer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        if let Some(known) = parts.extensions.get::<Self>() {
+            return Ok(known.clone());
+        }
         let identity = parts.extensions.get::<Identity>().cloned();
         let identity = identity.ok_or_else(|| Problem::new(Code::Unauthenticated, "sign in to go on"))?;
         let workspace = workspace_of(parts.uri.path()).or(identity.memberships.first().map(|(id, _)| id.as_str()));
         let person = workspace.and_then(|id| identity.person_in(id)).ok_or_else(Problem::not_found)?;
-        let context = context(app, person.clone());
+        let context = context(app, person.clone())?;
         let preferences = app.preferences(&person.user_id, &context).await;
-        Ok(Self {
+        let viewer = Self {
             locale: locale(&preferences.locale, parts),
             timezone: timezone(&preferences.timezone, parts),
             how: identity.how,
@@ -86,7 +89,9 @@ impl FromRequestParts<App> for Viewer {
             context,
             identity,
             preferences,
-        })
+        };
+        parts.extensions.insert(viewer.clone());
+        Ok(viewer)
     }
 }
 
@@ -101,13 +106,9 @@ impl OptionalFromRequestParts<App> for Viewer {
     }
 }
 
-/// A call context for a person, with the deadline that every request of the gateway has.
-pub(crate) fn context(app: &App, person: Person) -> Context {
-    Context {
-        caller: kit::grpc::GATEWAY.into(),
-        person: Some(person),
-        deadline: Some(tokio::time::Instant::now() + app.config.request_timeout),
-    }
+/// A call context for a person, signed, with the deadline that every request of the gateway has.
+pub(crate) fn context(app: &App, person: Person) -> Result<Context, Problem> {
+    Ok(Context::for_person(person, &app.common.signer, None)?.within(app.config.request_timeout))
 }
 
 /// The workspace in the path of an API request.

@@ -91,17 +91,14 @@ pub struct Parts {
 
 impl App {
     /// Connects lazily to the services: a peer that is down fails calls, not the start.
-    ///
-    /// # Errors
-    /// When an address or the TLS set-up is unusable.
-    pub fn new(parts: Parts) -> anyhow::Result<Self> {
+    pub fn new(parts: Parts) -> Self {
         let peers = &parts.common.peers;
-        let client = |url: &String| kit::grpc::client(&parts.common, url);
-        Ok(Self(Arc::new(Inner {
-            accounts: AccountsServiceClient::new(client(&peers.accounts)?),
-            entitlements: EntitlementsServiceClient::new(client(&peers.entitlements)?),
-            platforms: PlatformsServiceClient::new(client(&peers.platforms)?),
-            tokens: TokensServiceClient::new(client(&peers.tokens)?),
+        let client = |urls: &str| kit::grpc::client(&parts.common, kit::grpc::GATEWAY, urls);
+        Self(Arc::new(Inner {
+            accounts: AccountsServiceClient::new(client(&peers.accounts)),
+            entitlements: EntitlementsServiceClient::new(client(&peers.entitlements)),
+            platforms: PlatformsServiceClient::new(client(&peers.platforms)),
+            tokens: TokensServiceClient::new(client(&peers.tokens)),
             streams: Streams::new(parts.config.streams_per_person),
             catalogue: Mutex::new(None),
             preferences: moka::sync::Cache::builder()
@@ -116,7 +113,7 @@ impl App {
             shared: parts.shared,
             avatars: parts.avatars,
             shutdown: parts.shutdown,
-        })))
+        }))
     }
 
     /// A client of accounts.
