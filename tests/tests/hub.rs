@@ -1,0 +1,14 @@
+//! Whole-cluster tests, one module per capability, each in both forms of the hub.
+//!
+//! One test binary, because linking the hub ten times would cost more than the tests.
+
+mod connect;
+mod disconnect;
+mod page;
+mod plans;
+mod reconnect;
+mod refresh;
+mod rotation;
+mod startup;
+mod tenancy;
+mod tokens;
