@@ -80,8 +80,18 @@ impl Cluster {
         Api::new(self.other_url(), "usr_owner", workspace, "owner")
     }
 
+    /// Where a service's first replica is, by its port.
+    pub fn service_url(&self, port: u16) -> String {
+        format!("http://{}:{port}", self.addresses[0])
+    }
+
+    /// Metrics of the one process, or of the first of them.
+    pub fn metrics_url(&self) -> String {
+        format!("http://{}:9464/metrics", self.addresses[0])
+    }
+
     fn channel(&self, port: u16) -> anyhow::Result<Channel> {
-        Ok(Endpoint::from_shared(format!("http://{}:{port}", self.addresses[0]))?.connect_lazy())
+        Ok(Endpoint::from_shared(self.service_url(port))?.connect_lazy())
     }
 
     /// A connection to a service by its port, for clients that the harness does not have.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use kit::Clock;
+use kit::config::Layers;
 use tempfile::TempDir;
 
 use crate::Settings;
@@ -15,7 +17,8 @@ impl Embedded {
     pub(crate) async fn start(mut settings: Settings) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         settings.set("database.url", format!("sqlite:{}", folder.path().display()));
-        let hub = cluster::start(cluster::Config::parse(None, settings.variables())?).await?;
+        let layers = Layers::read(cluster::DEFAULTS, None, settings.variables())?;
+        let hub = cluster::Hub::start(cluster::Config::derived(layers)?, Clock::system()).await?;
         Ok(Self { hub, folder })
     }
 

@@ -67,6 +67,7 @@ struct Member {
 /// Running processes; killed by their own ids when it is dropped.
 pub struct Hub {
     settings: Settings,
+    database: String,
     addresses: [Ipv4Addr; 2],
     members: Mutex<Vec<Member>>,
     folder: TempDir,
@@ -77,7 +78,8 @@ impl Hub {
         let [first, second] = addresses;
         let folder = tempfile::tempdir()?;
         let database = format!("hub_{}", first.octets().map(|octet| octet.to_string()).join("_"));
-        settings.set("database.url", servers::database(&database).await?);
+        let database = servers::database(&database).await?;
+        settings.set("database.url", database.as_str());
         settings.set("redis.url", format!("redis://{first}:6379"));
         for (service, port) in [("tokens", 50052), ("platforms", 50053)] {
             settings.set(
@@ -214,6 +216,29 @@ impl Hub {
             "no signal sent"
         );
         Ok(())
+    }
+
+    /// URL of its PostgreSQL database.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Resident memory of a member, in megabytes.
+    pub fn memory(&self, name: &str) -> anyhow::Result<f64> {
+        let id = self
+            .members()
+            .iter()
+            .find(|member| member.name == name)
+            .map(|member| member.child.id());
+        let status = std::fs::read_to_string(format!(
+            "/proc/{}/status",
+            id.with_context(|| format!("no {name} runs"))?
+        ))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .context("no VmRSS")?;
+        Ok(line.trim().trim_end_matches("kB").trim().parse::<f64>()? / 1024.0)
     }
 
     /// Where a member's output goes: `<folder>/<role>-<replica>.log`.

@@ -24,7 +24,7 @@ pub fn addresses() -> [Ipv4Addr; 2] {
 pub struct Settings(Vec<(String, String)>);
 
 impl Settings {
-    /// What every cluster needs: its addresses, the imitated platforms, one key ring.
+    /// What every cluster needs: its addresses, one key ring, no demo accounts.
     pub fn of(addresses: [Ipv4Addr; 2]) -> Self {
         let [first, _] = addresses;
         let mut settings = Self::default();
@@ -33,6 +33,8 @@ impl Settings {
             .set("gateway.listen", format!("{first}:8080"))
             .set("sandbox.listen", format!("{first}:8090"))
             .set("metrics.listen", format!("{first}:9464"))
+            .set("demo", "false")
+            .set("drain", "5s")
             .set(
                 "keys.ring",
                 format!("test:{}", base64::engine::general_purpose::STANDARD.encode([7; 32])),
@@ -46,11 +48,6 @@ impl Settings {
             settings
                 .set(&format!("{service}.listen"), format!("{first}:{port}"))
                 .set(&format!("{service}.url"), format!("http://{first}:{port}"));
-        }
-        for platform in ["facebook", "instagram", "tiktok", "x", "linkedin"] {
-            for base in ["dialog_base", "token_base", "api_base"] {
-                settings.set(&format!("platforms.{platform}.{base}"), format!("http://{first}:8090"));
-            }
         }
         settings
     }

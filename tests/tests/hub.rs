@@ -9,6 +9,7 @@ mod plans;
 mod reconnect;
 mod refresh;
 mod rotation;
+mod secrets;
 mod startup;
 mod tenancy;
 mod tokens;

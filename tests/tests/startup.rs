@@ -139,7 +139,7 @@ async fn a_second_start_says_so_and_names_the_port() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_is_clean_and_the_next_start_finds_everything_again() -> Outcome {
     let (addresses, folder) = (addresses(), tempfile::tempdir()?);
-    let settings = settings(addresses, &[]);
+    let settings = settings(addresses, &[("demo", "true")]);
     let list = format!("http://{}:8080/api/v1/workspaces/demo/accounts", addresses[0]);
     let (http, mut seen) = (reqwest::Client::builder().build()?, Vec::new());
     for _ in 0..2 {
