@@ -11,7 +11,7 @@ use proto::tokens::v1::tokens_service_client::TokensServiceClient;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::embedded::Embedded;
-use crate::processes::Hub;
+use crate::processes::{Hub, MEMBERS};
 use crate::{Api, Form, Sandbox, Settings, addresses};
 
 enum Running {
@@ -85,9 +85,12 @@ impl Cluster {
         format!("http://{}:{port}", self.addresses[0])
     }
 
-    /// Metrics of the one process, or of the first of them.
-    pub fn metrics_url(&self) -> String {
-        format!("http://{}:9464/metrics", self.addresses[0])
+    /// Where each process tells its metrics.
+    pub fn metrics(&self) -> Vec<String> {
+        let processes = if self.form == Form::Processes { MEMBERS.len() } else { 1 };
+        (0..processes)
+            .map(|index| format!("http://{}:{}/metrics", self.addresses[0], 9464 + index))
+            .collect()
     }
 
     fn channel(&self, port: u16) -> anyhow::Result<Channel> {

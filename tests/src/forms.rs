@@ -1,6 +1,8 @@
 //! The two forms of the hub, and running a test in each.
 
-use crate::{Cluster, Outcome, servers};
+use anyhow::Context;
+
+use crate::{Cluster, Hub, Outcome, servers};
 
 /// How the hub runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +39,26 @@ pub async fn each_form(test: impl AsyncFn(&Cluster) -> Outcome) -> Outcome {
 /// As [`each_form`], with `section.key` settings of its own.
 pub async fn each_form_with(settings: &[(&str, &str)], test: impl AsyncFn(&Cluster) -> Outcome) -> Outcome {
     for form in Form::chosen() {
-        let cluster = Cluster::start(form, settings).await?;
-        let outcome = test(&cluster).await;
-        if outcome.is_err() {
-            cluster.report();
-        }
-        cluster.stop().await?;
-        outcome.map_err(|error| error.context(format!("in the form {form:?}")))?;
+        run(form, settings, &test).await?;
     }
     Ok(())
+}
+
+/// Runs `test` against separate processes only, where they can be had: for tests that stop and kill them.
+pub async fn separate_processes(test: impl AsyncFn(&Cluster, &Hub) -> Outcome) -> Outcome {
+    if !Form::chosen().contains(&Form::Processes) {
+        return Ok(());
+    }
+    let test = async |cluster: &Cluster| test(cluster, cluster.hub().context("no processes")?).await;
+    run(Form::Processes, &[], &test).await
+}
+
+async fn run(form: Form, settings: &[(&str, &str)], test: &impl AsyncFn(&Cluster) -> Outcome) -> Outcome {
+    let cluster = Cluster::start(form, settings).await?;
+    let outcome = test(&cluster).await;
+    if outcome.is_err() {
+        cluster.report();
+    }
+    cluster.stop().await?;
+    outcome.map_err(|error| error.context(format!("in the form {form:?}")))
 }

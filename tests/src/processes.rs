@@ -17,7 +17,7 @@ use crate::{Settings, eventually_within, servers};
 const READY: Duration = Duration::from_secs(60);
 
 /// Role and replica, in the order they are started.
-const MEMBERS: [(&str, usize); 9] = [
+pub(crate) const MEMBERS: [(&str, usize); 9] = [
     ("sandbox", 0),
     ("entitlements", 0),
     ("platforms", 0),
@@ -77,8 +77,8 @@ impl Hub {
     pub(crate) async fn start(mut settings: Settings, addresses: [Ipv4Addr; 2]) -> anyhow::Result<Self> {
         let [first, second] = addresses;
         let folder = tempfile::tempdir()?;
-        let database = format!("hub_{}", first.octets().map(|octet| octet.to_string()).join("_"));
-        let database = servers::database(&database).await?;
+        let name = format!("hub_{}", first.octets().map(|octet| octet.to_string()).join("_"));
+        let database = servers::database(&name).await?;
         settings.set("database.url", database.as_str());
         settings.set("redis.url", format!("redis://{first}:6379"));
         for (service, port) in [("tokens", 50052), ("platforms", 50053)] {
@@ -89,6 +89,7 @@ impl Hub {
         }
         let hub = Self {
             settings,
+            database,
             addresses,
             members: Mutex::default(),
             folder,

@@ -8,6 +8,7 @@ mod page;
 mod plans;
 mod reconnect;
 mod refresh;
+mod replicas;
 mod rotation;
 mod secrets;
 mod startup;
