@@ -237,7 +237,6 @@ fn store(
         destinations,
         granted_at_ms: world.now_ms(),
         ended: false,
-        refresh_ends_at_ms: None,
     };
     match (dialog.platform, live) {
         (Platform::Facebook, Some(live)) => {

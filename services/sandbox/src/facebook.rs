@@ -1,32 +1,489 @@
-//! stub
-use crate::{call::*, consent::*, platform::*, switches::*, world::World};
+//! Facebook: the consent dialog, short, long and Page tokens, permissions and `debug_token`. Pages and posts are in
+//! `facebook/pages.rs`; Instagram through Facebook uses the same tokens and ends in `instagram/media.rs`.
+//! One grant per person and app: a new consent changes it, giving it back ends every token made from it.
+
+mod pages;
+
+use serde_json::{Value, json};
+
+use crate::call::{Call, Reply};
+use crate::consent::{self, Dialog, Verdict};
+use crate::crypto;
+use crate::graph::{self, GraphError};
+use crate::platform::{Cx, Imitation, Operation, Platform};
+use crate::switches::{Effect, RateLimit};
+use crate::world::World;
+use crate::world::people::Person;
+use crate::world::tokens::{CodeProblem, Death, Grant, Kind, NewToken, Token};
+
+const CODE_SECONDS: i64 = 600;
+const SHORT_SECONDS: i64 = 5183;
+const LONG_SECONDS: i64 = 5_183_944;
+const DATA_ACCESS_SECONDS: i64 = 90 * 86_400;
+const PREFIX: &str = "SBXEAA";
+const LENGTH: usize = 160;
+const SCOPES: [&str; 19] = [
+    "public_profile",
+    "email",
+    "pages_show_list",
+    "pages_read_engagement",
+    "pages_read_user_content",
+    "pages_manage_posts",
+    "pages_manage_engagement",
+    "pages_manage_metadata",
+    "pages_messaging",
+    "read_insights",
+    "business_management",
+    "ads_management",
+    "ads_read",
+    "instagram_basic",
+    "instagram_content_publish",
+    "instagram_manage_comments",
+    "instagram_manage_insights",
+    "instagram_manage_messages",
+    "whatsapp_business_management",
+];
+/// Permissions of a business login configuration (`config_id`).
+const CONFIGURED: &str = "pages_show_list,pages_read_engagement,pages_manage_posts,business_management";
+
+/// The imitation.
 pub(crate) struct Facebook;
+
+/// Whether a token is one of 60 days, so that exchanging it is a renewal.
+pub(crate) fn is_long(world: &World, token: &str) -> bool {
+    world.token(token).is_some_and(|token| token.kind == Kind::Long)
+}
+
 impl Imitation for Facebook {
-    fn recognise(&self, _: &Call) -> Option<Operation> {
-        None
+    fn recognise(&self, call: &Call) -> Option<Operation> {
+        let segments = call.segments();
+        let versioned = segments.first().is_some_and(|first| graph::version(first).is_some());
+        let path = segments.get(usize::from(versioned)..).unwrap_or_default();
+        if access_token(call).is_some_and(|token| token.starts_with("SBXIG")) {
+            return None;
+        }
+        match path {
+            ["dialog", "oauth"] => Some(if call.is_get() {
+                Operation::Dialog
+            } else {
+                Operation::Consent
+            }),
+            ["oauth", "access_token"] => (versioned || call.is_get()).then_some(Operation::Exchange),
+            ["debug_token"] => Some(Operation::Inspect),
+            [first, ..] if versioned || *first == "me" || is_object(first) => Some(operation(call, path)),
+            _ => None,
+        }
     }
-    fn answer(&self, _: &mut Cx<'_>) -> Reply {
-        Reply::empty(404)
+
+    fn answer(&self, cx: &mut Cx<'_>) -> Reply {
+        let reply = graph::unversioned(cx.call)
+            .and_then(|path| route(cx, &path))
+            .unwrap_or_else(Reply::from);
+        graph::with_usage(cx, reply)
     }
-    fn dialog(&self, _: &World, _: &Call) -> Result<Dialog, Reply> {
-        Err(Reply::empty(404))
+
+    fn dialog(&self, world: &World, call: &Call) -> Result<Dialog, Reply> {
+        let refuse = |title: &str, detail: &str| {
+            Err(consent::refusal_page(
+                Platform::Facebook,
+                title,
+                detail,
+                &format!("dialog: {title}: {detail}"),
+            ))
+        };
+        let query = &call.query;
+        if graph::unversioned(call).is_err() {
+            return refuse("Sorry, something went wrong", "Unknown version.");
+        }
+        if query.first("client_id") != Some(world.apps.facebook.client_id.as_str()) {
+            return refuse(
+                "Invalid App ID",
+                "The provided app ID does not look like a valid app ID.",
+            );
+        }
+        let Some(redirect_uri) = query
+            .first("redirect_uri")
+            .filter(|uri| consent::redirect_is_acceptable(uri))
+        else {
+            return refuse(
+                "URL Blocked",
+                "This redirect failed because the redirect URI is not whitelisted in the app.",
+            );
+        };
+        if query.first("response_type").is_some_and(|kind| kind != "code") {
+            return refuse("Invalid response_type", "Only response_type=code is imitated.");
+        }
+        let configured = query.first("scope").is_none() && query.first("config_id").is_some();
+        let asked = if configured {
+            CONFIGURED
+        } else {
+            query.first("scope").unwrap_or_default()
+        };
+        let mut scopes: Vec<String> = asked
+            .split([',', ' '])
+            .filter(|one| !one.is_empty())
+            .map(str::to_owned)
+            .collect();
+        if let Some(unknown) = scopes.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
+            return refuse("Invalid Scopes", &format!("Invalid Scopes: {unknown}."));
+        }
+        if !scopes.iter().any(|scope| scope == "public_profile") {
+            scopes.push("public_profile".to_owned());
+        }
+        Ok(Dialog {
+            platform: Platform::Facebook,
+            redirect_uri: redirect_uri.to_owned(),
+            state: query.first("state").map(str::to_owned),
+            scopes,
+            challenge: None,
+            fixed: &["public_profile"],
+            all_or_nothing: configured,
+            rerequest: query.first("auth_type").is_some_and(|kind| kind.contains("rerequest")),
+            code_form: ("SBX_CODE_", ""),
+        })
     }
-    fn callback(&self, _: &Dialog, _: &Verdict) -> String {
-        String::new()
+
+    fn callback(&self, dialog: &Dialog, verdict: &Verdict) -> String {
+        let mut parameters = match verdict {
+            Verdict::Allowed { code, .. } => vec![("code", code.as_str())],
+            Verdict::Cancelled => vec![
+                ("error", "access_denied"),
+                ("error_code", "200"),
+                ("error_description", "Permissions error"),
+                ("error_reason", "user_denied"),
+            ],
+        };
+        parameters.extend(dialog.state.as_deref().map(|state| ("state", state)));
+        consent::callback_url(&dialog.redirect_uri, &parameters, Some("_=_"))
     }
-    fn rate_limited(&self, _: &RateLimit, _: i64) -> Reply {
-        Reply::empty(404)
+
+    fn rate_limited(&self, limit: &RateLimit, now_ms: i64) -> Reply {
+        graph::rate_limited(limit, now_ms)
     }
-    fn server_error(&self, _: u16) -> Reply {
-        Reply::empty(404)
+
+    fn server_error(&self, status: u16) -> Reply {
+        graph::server_error(status)
     }
+
     fn wrong_secret(&self) -> Reply {
-        Reply::empty(404)
+        wrong_secret().into()
     }
+
     fn version_retired(&self) -> Reply {
-        Reply::empty(404)
+        GraphError::new(2635, "(#2635) You are calling a deprecated version of the API.").into()
     }
 }
-pub(crate) fn is_long(_: &World, _: &str) -> bool {
-    false
+
+fn is_object(segment: &str) -> bool {
+    segment.len() >= 10 && segment.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
+}
+
+fn operation(call: &Call, path: &[&str]) -> Operation {
+    match path {
+        [_, "permissions", ..] if call.is_get() => Operation::Inspect,
+        [_, "permissions", ..] => Operation::Revoke,
+        [_, "accounts" | "businesses" | "owned_pages" | "client_pages"] => Operation::Discover,
+        [_, "published_posts" | "feed" | "posts" | "media"] if call.is_get() => Operation::Posts,
+        [_] if call.is_get() => Operation::Identity,
+        _ => Operation::Publish,
+    }
+}
+
+fn route(cx: &mut Cx<'_>, path: &[&str]) -> Result<Reply, GraphError> {
+    match (cx.call.method.as_str(), path) {
+        ("GET" | "POST", ["oauth", "access_token"]) => token(cx),
+        ("GET", ["debug_token"]) => debug_token(cx),
+        ("GET", [_, "permissions"]) => permissions(cx),
+        ("DELETE", [user, "permissions"]) => give_back(cx, user, None),
+        ("DELETE", [user, "permissions", permission]) => give_back(cx, user, Some(permission)),
+        _ => pages::route(cx, path),
+    }
+}
+
+/// The access token of a Graph call: parameter or header.
+pub(crate) fn access_token(call: &Call) -> Option<String> {
+    call.graph_param("access_token")
+        .or_else(|| call.bearer().map(str::to_owned))
+}
+
+/// Who a call is made for.
+struct Caller {
+    token: Token,
+    grant: Grant,
+    person: Person,
+}
+
+/// Checks the token and, if it came or is demanded, `appsecret_proof`.
+fn caller(cx: &Cx<'_>) -> Result<Caller, GraphError> {
+    let value = access_token(cx.call).ok_or_else(|| {
+        GraphError::new(
+            2500,
+            "An active access token must be used to query information about the current user.",
+        )
+    })?;
+    let unknown = || GraphError::new(190, "Invalid OAuth access token - Cannot parse access token");
+    let token = cx
+        .world
+        .token(&value)
+        .filter(|token| token.platform == Platform::Facebook)
+        .ok_or_else(unknown)?;
+    let app = &cx.world.apps.facebook;
+    match cx.call.graph_param("appsecret_proof") {
+        Some(proof) if proof != crypto::appsecret_proof(&app.client_secret, &value) => {
+            return Err(GraphError::new(
+                100,
+                "Invalid appsecret_proof provided in the API argument",
+            ));
+        }
+        None if cx.world.profile.facebook_proof_required => {
+            return Err(GraphError::new(
+                100,
+                "API calls from the server require an appsecret_proof argument",
+            ));
+        }
+        _ => {}
+    }
+    let now = cx.world.now_ms();
+    cx.world
+        .check(token)
+        .map_err(|death| GraphError::dead(death, token, &app.client_id, now))?;
+    let grant = cx.world.grant(token.grant).ok_or_else(unknown)?;
+    let person = cx.world.person(&token.person).ok_or_else(unknown)?;
+    Ok(Caller {
+        token: token.clone(),
+        grant: grant.clone(),
+        person: person.clone(),
+    })
+}
+
+fn wrong_secret() -> GraphError {
+    GraphError::new(1, "Error validating client secret.")
+}
+
+fn token(cx: &mut Cx<'_>) -> Result<Reply, GraphError> {
+    let app = &cx.world.apps.facebook;
+    match cx.call.graph_param("client_id") {
+        None => return Err(GraphError::new(101, "Missing client_id parameter.")),
+        Some(id) if id != app.client_id => {
+            return Err(GraphError::new(
+                101,
+                "Error validating application. Invalid application ID.",
+            ));
+        }
+        Some(_) => {}
+    }
+    if cx.call.graph_param("client_secret").as_deref() != Some(app.client_secret.as_str()) {
+        return Err(wrong_secret());
+    }
+    match cx.call.graph_param("grant_type").as_deref() {
+        None | Some("authorization_code") => exchange_code(cx),
+        Some("fb_exchange_token") => exchange_token(cx),
+        Some("client_credentials") => {
+            let token = format!("{}|{}", app.client_id, app.client_secret);
+            Ok(Reply::json(
+                200,
+                &json!({"access_token": token, "token_type": "bearer"}),
+            ))
+        }
+        Some(other) => Err(GraphError::parameter(format!("Invalid grant_type: {other}"))),
+    }
+}
+
+fn token_reply(token: &Token, now_ms: i64) -> Reply {
+    let body = json!({"access_token": token.value, "token_type": "bearer", "expires_in": token.seconds_left(now_ms)});
+    Reply::json(200, &body)
+}
+
+fn exchange_code(cx: &mut Cx<'_>) -> Result<Reply, GraphError> {
+    let value = cx
+        .call
+        .graph_param("code")
+        .ok_or_else(|| GraphError::new(100, "Missing authorization code"))?;
+    let redirect_uri = cx
+        .call
+        .graph_param("redirect_uri")
+        .ok_or_else(|| GraphError::new(191, "Missing redirect_uri parameter."))?;
+    let code = cx
+        .world
+        .code(Platform::Facebook, &value, CODE_SECONDS)
+        .map_err(|problem| match problem {
+            CodeProblem::Used => GraphError::new(100, "This authorization code has been used.").sub(36009),
+            CodeProblem::Late => GraphError::new(100, "This authorization code has expired.").sub(36007),
+            CodeProblem::Unknown => GraphError::new(100, "Invalid verification code format.").sub(36007),
+        })?;
+    if code.redirect_uri != redirect_uri {
+        let message = "Error validating verification code. Please make sure your redirect_uri is identical to the one \
+                       you used in the OAuth dialog request";
+        return Err(GraphError::new(100, message).sub(36008));
+    }
+    cx.world.use_code(&value);
+    let seconds = cx.effects.access_seconds(SHORT_SECONDS);
+    let token = issue(cx, Kind::Short, code.grant, Some(seconds), None, None);
+    Ok(token_reply(&token, cx.world.now_ms()))
+}
+
+fn issue(
+    cx: &mut Cx<'_>,
+    kind: Kind,
+    grant: u64,
+    seconds: Option<i64>,
+    parent: Option<u64>,
+    destination: Option<String>,
+) -> Token {
+    cx.world.issue(NewToken {
+        kind,
+        grant,
+        prefix: PREFIX,
+        length: LENGTH,
+        seconds,
+        parent,
+        destination,
+    })
+}
+
+/// Short becomes long; long becomes another long one. An expired token cannot be exchanged.
+fn exchange_token(cx: &mut Cx<'_>) -> Result<Reply, GraphError> {
+    let value = cx.call.graph_param("fb_exchange_token");
+    let value = value.ok_or_else(|| GraphError::parameter("fb_exchange_token parameter not specified"))?;
+    let known = cx
+        .world
+        .token(&value)
+        .filter(|token| token.platform == Platform::Facebook && token.kind != Kind::Page);
+    let token = known
+        .cloned()
+        .ok_or_else(|| GraphError::new(190, "Malformed access token"))?;
+    let now = cx.world.now_ms();
+    let app_id = cx.world.apps.facebook.client_id.clone();
+    cx.world
+        .check(&token)
+        .map_err(|death| GraphError::dead(death, &token, &app_id, now))?;
+    if let Some(remove) = cx.effects.find(|effect| match effect {
+        Effect::ShrinkScopes { remove } => Some(remove),
+        _ => None,
+    }) {
+        cx.world.shrink_scopes(token.grant, remove);
+    }
+    if token.kind == Kind::Long && cx.effects.any(|effect| matches!(effect, Effect::NotExtended)) {
+        return Ok(token_reply(&token, now).because("not extended"));
+    }
+    let seconds = cx.effects.access_seconds(LONG_SECONDS);
+    let long = issue(cx, Kind::Long, token.grant, Some(seconds), Some(token.id), None);
+    Ok(token_reply(&long, now))
+}
+
+/// Only the app itself may look: `access_token={app id}|{app secret}`.
+fn app_token(cx: &Cx<'_>) -> Result<(), GraphError> {
+    let app = &cx.world.apps.facebook;
+    let value = access_token(cx.call).unwrap_or_default();
+    match value.split_once('|') {
+        Some((id, secret)) if id == app.client_id && secret == app.client_secret => Ok(()),
+        Some((id, _)) if id == app.client_id => Err(GraphError::new(190, "Invalid OAuth access token signature.")),
+        Some(_) => Err(GraphError::new(
+            101,
+            "Error validating application. Invalid application ID.",
+        )),
+        None => Err(GraphError::parameter(
+            "You must provide an app access token, or a user access token that is an owner or developer of the app",
+        )),
+    }
+}
+
+fn debug_token(cx: &mut Cx<'_>) -> Result<Reply, GraphError> {
+    app_token(cx)?;
+    let value = cx.call.graph_param("input_token");
+    let value = value.ok_or_else(|| GraphError::parameter("The parameter input_token is required"))?;
+    let token = cx
+        .world
+        .token(&value)
+        .filter(|token| token.platform == Platform::Facebook)
+        .cloned();
+    let known = token.and_then(|token| Some((cx.world.grant(token.grant)?.clone(), token)));
+    let Some((grant, token)) = known else {
+        let error = json!({"code": 190, "message": "Malformed access token"});
+        let body = json!({"data": {"error": error, "is_valid": false, "scopes": []}});
+        return Ok(Reply::json(200, &body).because("190: malformed access token"));
+    };
+    let mut data = description(cx, &token, &grant);
+    if let Err(death) = cx.world.check(&token) {
+        let app_id = &cx.world.apps.facebook.client_id;
+        let error = GraphError::dead(death, &token, app_id, cx.world.now_ms());
+        data["is_valid"] = json!(false);
+        data["scopes"] = json!([]);
+        data["granular_scopes"] = Value::Null;
+        data["error"] = json!({"code": error.code, "message": error.message, "subcode": error.subcode});
+        if let Some(members) = data.as_object_mut() {
+            members.remove("granular_scopes");
+        }
+        return Ok(Reply::json(200, &json!({"data": data})).because(format!("not valid: {death:?}")));
+    }
+    Ok(Reply::json(200, &json!({"data": data})))
+}
+
+fn description(cx: &Cx<'_>, token: &Token, grant: &Grant) -> Value {
+    let user = cx.world.person(&token.person).map(|person| person.facebook_id.clone());
+    let mut data = json!({
+        "app_id": cx.world.apps.facebook.client_id,
+        "type": if token.kind == Kind::Page { "PAGE" } else { "USER" },
+        "application": "Sandbox Hub",
+        "data_access_expires_at": grant.granted_at_ms / 1000 + DATA_ACCESS_SECONDS,
+        "expires_at": token.expires_at_ms.map_or(0, |end| end / 1000),
+        "is_valid": true,
+        "scopes": grant.scopes,
+        "granular_scopes": grant.scopes.iter().map(|scope| granular(cx, grant, scope)).collect::<Vec<_>>(),
+        "user_id": user,
+    });
+    if token.kind != Kind::Short {
+        data["issued_at"] = json!(token.issued_at_ms / 1000);
+    }
+    if let Some(page) = &token.destination {
+        data["profile_id"] = json!(page);
+    }
+    data
+}
+
+/// Page permissions list the Pages that were ticked, Instagram's the accounts linked to them, others nothing.
+fn granular(cx: &Cx<'_>, grant: &Grant, scope: &str) -> Value {
+    let pages = grant.destinations.iter();
+    if scope.starts_with("pages_") || scope == "read_insights" {
+        json!({"scope": scope, "target_ids": pages.collect::<Vec<_>>()})
+    } else if scope.starts_with("instagram_") {
+        let accounts = pages.filter_map(|id| cx.world.page(id)?.instagram.clone());
+        json!({"scope": scope, "target_ids": accounts.collect::<Vec<_>>()})
+    } else {
+        json!({"scope": scope})
+    }
+}
+
+fn permissions(cx: &Cx<'_>) -> Result<Reply, GraphError> {
+    let caller = caller(cx)?;
+    let row = |status: &'static str| move |permission: &String| json!({"permission": permission, "status": status});
+    let granted = caller.grant.scopes.iter().map(row("granted"));
+    let rows: Vec<Value> = granted
+        .chain(caller.grant.declined.iter().map(row("declined")))
+        .collect();
+    Ok(Reply::json(200, &json!({"data": rows})))
+}
+
+/// The app gives back the whole grant, or one permission of it.
+fn give_back(cx: &mut Cx<'_>, user: &str, permission: Option<&str>) -> Result<Reply, GraphError> {
+    let grant = if app_token(cx).is_ok() {
+        let person = cx.world.people.iter().find(|person| person.facebook_id == user);
+        let grant = person.and_then(|person| cx.world.grant_of(Platform::Facebook, person.id));
+        grant
+            .filter(|grant| !grant.ended)
+            .cloned()
+            .ok_or_else(|| GraphError::unknown_object(user))?
+    } else {
+        let caller = caller(cx)?;
+        if user != "me" && user != caller.person.facebook_id {
+            return Err(GraphError::unknown_object(user));
+        }
+        caller.grant
+    };
+    match permission {
+        None => cx.world.end_grant(grant.id, Death::Revoked),
+        Some(permission) if grant.has(permission) => cx.world.shrink_scopes(grant.id, &[permission.to_owned()]),
+        Some(permission) => return Err(GraphError::parameter(format!("{permission} was not granted"))),
+    }
+    Ok(Reply::json(200, &json!({"success": true})))
 }

@@ -222,12 +222,7 @@ fn answer(world: &mut World, imitation: &dyn Imitation, call: &Call, operation: 
     match operation {
         Operation::Dialog => consent::show(world, imitation, call),
         Operation::Consent => consent::submit(world, imitation, call, effects),
-        _ => imitation.answer(&mut Cx {
-            world,
-            call,
-            operation,
-            effects,
-        }),
+        _ => imitation.answer(&mut Cx { world, call, effects }),
     }
 }
 

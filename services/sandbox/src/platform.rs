@@ -106,6 +106,5 @@ pub(crate) trait Imitation: Sync {
 pub(crate) struct Cx<'a> {
     pub(crate) world: &'a mut World,
     pub(crate) call: &'a Call,
-    pub(crate) operation: Operation,
     pub(crate) effects: &'a Effects,
 }

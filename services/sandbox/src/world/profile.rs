@@ -28,6 +28,25 @@ pub(crate) enum Separator {
     Space,
 }
 
+/// Name of the organisation in LinkedIn's role list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum AclKey {
+    Organization,
+    OrganizationTarget,
+    OrganizationalTarget,
+}
+
+impl AclKey {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Organization => "organization",
+            Self::OrganizationTarget => "organizationTarget",
+            Self::OrganizationalTarget => "organizationalTarget",
+        }
+    }
+}
+
 /// All choices.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -45,6 +64,7 @@ pub(crate) struct Profile {
     /// LinkedIn gives refresh tokens.
     pub(crate) linkedin_partner: bool,
     pub(crate) linkedin_scope_separator: Separator,
+    pub(crate) linkedin_acl_key: AclKey,
     /// Facebook refuses calls without `appsecret_proof`.
     pub(crate) facebook_proof_required: bool,
     /// Most items on one page of `/me/accounts` and its relatives.
@@ -64,6 +84,7 @@ impl Default for Profile {
             instagram_refresh_keeps_token: false,
             linkedin_partner: false,
             linkedin_scope_separator: Separator::Comma,
+            linkedin_acl_key: AclKey::Organization,
             facebook_proof_required: false,
             facebook_page_limit: 50,
             refuse_duplicates: false,

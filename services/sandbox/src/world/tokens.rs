@@ -102,8 +102,6 @@ pub(crate) struct Grant {
     pub(crate) destinations: BTreeSet<String>,
     pub(crate) granted_at_ms: i64,
     pub(crate) ended: bool,
-    /// LinkedIn: the day after which no refresh helps, fixed at consent.
-    pub(crate) refresh_ends_at_ms: Option<i64>,
 }
 
 impl Grant {

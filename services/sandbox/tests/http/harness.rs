@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use reqwest::{RequestBuilder, Response, StatusCode};
+use sandbox::{Config, serve};
 use serde_json::{Value, json};
-use socializioz_sandbox::{Config, serve};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;

@@ -1,5 +1,12 @@
-//! Drives the sandbox by real HTTP on a free port, as an adapter of the hub would, one module per platform.
+//! Drives the sandbox by real HTTP on a free port, as an adapter of the hub would: one module per platform, one for the
+//! switches and one for the control API.
 
 mod harness;
 
+mod control;
+mod facebook;
+mod instagram;
+mod linkedin;
+mod switches;
+mod tiktok;
 mod x;

@@ -1,7 +1,7 @@
 //! X.
 
+use sandbox::defaults::{X_CLIENT_ID as ID, X_CLIENT_SECRET as SECRET};
 use serde_json::{Value, json};
-use socializioz_sandbox::defaults::{X_CLIENT_ID as ID, X_CLIENT_SECRET as SECRET};
 
 use crate::harness::{Answer, REDIRECT, Sandbox};
 
