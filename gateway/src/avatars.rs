@@ -17,8 +17,10 @@ use crate::problem::Problem;
 use crate::session::{Viewer, context};
 use crate::state::App;
 
-const TIMEOUTS: kit::http::Timeouts =
-    kit::http::Timeouts { connect: Duration::from_secs(2), total: Duration::from_secs(5) };
+const TIMEOUTS: kit::http::Timeouts = kit::http::Timeouts {
+    connect: Duration::from_secs(2),
+    total: Duration::from_secs(5),
+};
 const KEPT_BYTES: u64 = 32 * 1024 * 1024;
 const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 const MISSED_FOR: Duration = Duration::from_secs(60);
@@ -52,8 +54,15 @@ impl Avatars {
             hosts,
             loopback,
             max_bytes,
-            kept: moka::future::Cache::builder().weigher(weight).max_capacity(KEPT_BYTES).time_to_live(KEPT_FOR).build(),
-            missed: moka::future::Cache::builder().max_capacity(10_000).time_to_live(MISSED_FOR).build(),
+            kept: moka::future::Cache::builder()
+                .weigher(weight)
+                .max_capacity(KEPT_BYTES)
+                .time_to_live(KEPT_FOR)
+                .build(),
+            missed: moka::future::Cache::builder()
+                .max_capacity(10_000)
+                .time_to_live(MISSED_FOR)
+                .build(),
         })
     }
 
@@ -91,7 +100,13 @@ impl Avatars {
     }
 
     async fn fetch(&self, url: Url) -> Option<Picture> {
-        let mut response = self.http.get(url).send().await.ok().filter(|response| response.status().is_success())?;
+        let mut response = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .ok()
+            .filter(|response| response.status().is_success())?;
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.ok()? {
             bytes.extend_from_slice(&chunk);
@@ -99,7 +114,10 @@ impl Avatars {
                 return None;
             }
         }
-        Some(Picture { media_type: media_type(&bytes)?, bytes: bytes.into() })
+        Some(Picture {
+            media_type: media_type(&bytes)?,
+            bytes: bytes.into(),
+        })
     }
 }
 
@@ -120,9 +138,17 @@ pub(crate) async fn of_account(
     Path(account_id): Path<String>,
 ) -> Result<Response, Problem> {
     for (workspace_id, _) in &viewer.identity.memberships {
-        let Some(person) = viewer.identity.person_in(workspace_id) else { continue };
-        let message = GetAccountRequest { workspace_id: workspace_id.clone(), account_id: account_id.clone() };
-        let answer = app.accounts().get_account(context(&app, person)?.request(message)).await;
+        let Some(person) = viewer.identity.person_in(workspace_id) else {
+            continue;
+        };
+        let message = GetAccountRequest {
+            workspace_id: workspace_id.clone(),
+            account_id: account_id.clone(),
+        };
+        let answer = app
+            .accounts()
+            .get_account(context(&app, person)?.request(message))
+            .await;
         if let Some(account) = answer.ok().and_then(|answer| answer.into_inner().account) {
             return Ok(answer_with(&app, &account.avatar_url, &account.display_name).await);
         }
@@ -136,10 +162,20 @@ pub(crate) async fn of_destination(
     viewer: Viewer,
     Path((session_id, destination_id)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let message = GetConnectSessionRequest { workspace_id: viewer.person.workspace_id.clone(), session_id };
-    let answer = app.accounts().get_connect_session(viewer.context.request(message)).await?.into_inner();
+    let message = GetConnectSessionRequest {
+        workspace_id: viewer.person.workspace_id.clone(),
+        session_id,
+    };
+    let answer = app
+        .accounts()
+        .get_connect_session(viewer.context.request(message))
+        .await?
+        .into_inner();
     let destinations = answer.session.unwrap_or_default().destinations;
-    let found = destinations.iter().find(|one| one.id == destination_id).ok_or_else(Problem::not_found)?;
+    let found = destinations
+        .iter()
+        .find(|one| one.id == destination_id)
+        .ok_or_else(Problem::not_found)?;
     Ok(answer_with(&app, &found.avatar_url, &found.display_name).await)
 }
 
@@ -159,7 +195,10 @@ async fn answer_with(app: &App, address: &str, name: &str) -> Response {
 /// A round-cornered tile with the first letter of the name.
 fn initial(name: &str) -> String {
     let letter = name.chars().find(|letter| letter.is_alphanumeric()).unwrap_or('?');
-    let hue = name.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % 360;
+    let hue = name
+        .bytes()
+        .fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
+        % 360;
     let upper = letter.to_uppercase();
     format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 96 96" width="96" height="96"><rect width="96" height="96" fill="hsl({hue} 45% 35%)"/><text x="48" y="50" fill="white" font-family="system-ui,sans-serif" font-size="44" text-anchor="middle" dominant-baseline="central">{upper}</text></svg>"#

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use kit::Secret;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
 /// `[gateway]`
@@ -14,6 +15,7 @@ pub struct Section {
     /// Where the page and the API listen.
     pub listen: SocketAddr,
     /// The address that browsers use; base of redirect URIs.
+    #[serde(deserialize_with = "address")]
     pub public_url: Url,
     /// The link that native apps have claimed, without a trailing slash; empty = `public_url`.
     pub native_link: String,
@@ -67,7 +69,11 @@ impl Section {
 
     /// The claimed link that brings a native app back.
     pub fn native_return(&self, session_id: &str) -> String {
-        let base = if self.native_link.is_empty() { self.base() } else { self.native_link.trim_end_matches('/') };
+        let base = if self.native_link.is_empty() {
+            self.base()
+        } else {
+            self.native_link.trim_end_matches('/')
+        };
         format!("{base}/oauth/return/{session_id}")
     }
 
@@ -106,13 +112,20 @@ impl Links {
 
     /// The support page with the error filled in.
     pub fn support(&self, account_id: &str, code: &str) -> String {
-        self.support.replace("{account_id}", &encoded(account_id)).replace("{code}", &encoded(code))
+        self.support
+            .replace("{account_id}", &encoded(account_id))
+            .replace("{code}", &encoded(code))
     }
 
     /// Plans and billing.
     pub fn billing(&self) -> String {
         self.billing.clone()
     }
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Url::parse(&text).map_err(|_| D::Error::custom("not a URL"))
 }
 
 fn encoded(text: &str) -> String {

@@ -25,8 +25,13 @@ const LONGEST_KEY: usize = 255;
 /// Largest answer that is kept; ours are far smaller.
 const LARGEST_ANSWER: usize = 256 * 1024;
 /// Headers that belong to the answer; all others are made anew for every reply.
-const KEPT: &[HeaderName] =
-    &[header::CONTENT_TYPE, header::LOCATION, header::ETAG, header::RETRY_AFTER, header::SET_COOKIE];
+const KEPT: &[HeaderName] = &[
+    header::CONTENT_TYPE,
+    header::LOCATION,
+    header::ETAG,
+    header::RETRY_AFTER,
+    header::SET_COOKIE,
+];
 
 /// Runs a POST once per key.
 pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -49,16 +54,26 @@ async fn claim_and_run(app: App, request: Request, next: Next) -> Result<Respons
         key: key.clone(),
         request_hash: hash(&parts, &body),
     };
-    let claimed = app.accounts().claim_request(viewer.context.request(claim)).await?.into_inner();
+    let claimed = app
+        .accounts()
+        .claim_request(viewer.context.request(claim))
+        .await?
+        .into_inner();
     match claimed.outcome() {
         Outcome::Claimed => {}
         Outcome::Replay => return replay(claimed.answer.unwrap_or_default()),
         Outcome::InProgress => {
-            let failure = Failure::new(Code::IdempotencyInProgress, "the first request with this key still runs");
+            let failure = Failure::new(
+                Code::IdempotencyInProgress,
+                "the first request with this key still runs",
+            );
             return Err(failure.retry_after(std::time::Duration::from_secs(1)).into());
         }
         Outcome::Mismatch => {
-            return Err(Problem::new(Code::IdempotencyKeyReused, "this key was used for another request"));
+            return Err(Problem::new(
+                Code::IdempotencyKeyReused,
+                "this key was used for another request",
+            ));
         }
         Outcome::Unspecified => return Err(Problem::new(Code::Internal, "the key could not be claimed")),
     }
@@ -80,7 +95,11 @@ async fn run(app: &App, viewer: Viewer, key: String, parts: Parts, body: Bytes, 
         headers: kept_headers(&head.headers),
         body: body.to_vec(),
     });
-    let finish = FinishRequestRequest { workspace_id: viewer.person.workspace_id.clone(), key, answer };
+    let finish = FinishRequestRequest {
+        workspace_id: viewer.person.workspace_id.clone(),
+        key,
+        answer,
+    };
     let context = viewer.context.clone().within(app.config.request_timeout);
     if let Err(status) = app.accounts().finish_request(context.request(finish)).await {
         // The effect is there; a repetition finds the key in progress until it lapses, and never runs twice.
@@ -91,19 +110,31 @@ async fn run(app: &App, viewer: Viewer, key: String, parts: Parts, body: Bytes, 
 
 /// What a repetition should get again. What says "later" or "not you" is not the request's answer.
 fn is_final(status: StatusCode) -> bool {
-    let passing = [StatusCode::UNAUTHORIZED, StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+    let passing = [
+        StatusCode::UNAUTHORIZED,
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
     !status.is_server_error() && !passing.contains(&status)
 }
 
 fn key(headers: &HeaderMap) -> Result<String, Problem> {
     let mut values = headers.get_all(HEADER).iter();
-    let missing = || Problem::new(Code::IdempotencyKeyMissing, "every POST needs an Idempotency-Key header");
+    let missing = || {
+        Problem::new(
+            Code::IdempotencyKeyMissing,
+            "every POST needs an Idempotency-Key header",
+        )
+    };
     let key = values.next().ok_or_else(missing)?.to_str().unwrap_or_default();
     if key.is_empty() {
         return Err(missing());
     }
     if key.len() > LONGEST_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) || values.next().is_some() {
-        return Err(Problem::new(Code::BadRequest, "Idempotency-Key must be one value of 1 to 255 printable characters"));
+        return Err(Problem::new(
+            Code::BadRequest,
+            "Idempotency-Key must be one value of 1 to 255 printable characters",
+        ));
     }
     Ok(key.to_owned())
 }
@@ -121,12 +152,16 @@ fn hash(parts: &Parts, body: &[u8]) -> Vec<u8> {
 
 /// Of a header that stands twice the last is kept: ours stand once.
 fn kept_headers(headers: &HeaderMap) -> HashMap<String, String> {
-    let kept = KEPT.iter().filter_map(|name| Some((name.to_string(), headers.get(name)?.to_str().ok()?.to_owned())));
+    let kept = KEPT
+        .iter()
+        .filter_map(|name| Some((name.to_string(), headers.get(name)?.to_str().ok()?.to_owned())));
     kept.collect()
 }
 
 fn replay(answer: StoredAnswer) -> Result<Response, Problem> {
-    let status = u16::try_from(answer.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+    let status = u16::try_from(answer.status)
+        .ok()
+        .and_then(|status| StatusCode::from_u16(status).ok());
     let status = status.ok_or_else(|| Problem::new(Code::Internal, "the kept answer cannot be read"))?;
     let mut response = (status, Body::from(answer.body)).into_response();
     response.headers_mut().remove(header::CONTENT_TYPE);
@@ -135,7 +170,9 @@ fn replay(answer: StoredAnswer) -> Result<Response, Problem> {
             response.headers_mut().insert(name, value);
         }
     }
-    response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    response
+        .headers_mut()
+        .insert("idempotency-replayed", HeaderValue::from_static("true"));
     Ok(response)
 }
 

@@ -5,22 +5,23 @@
 
 pub mod api;
 pub mod auth;
-pub mod avatars;
+pub(crate) mod avatars;
 pub mod config;
-pub mod cookies;
-pub mod events;
-pub mod idempotency;
-pub mod layers;
-pub mod limits;
-pub mod oauth;
+pub(crate) mod cookies;
+mod dev;
+pub(crate) mod events;
+pub(crate) mod idempotency;
+pub(crate) mod layers;
+pub(crate) mod limits;
+pub(crate) mod oauth;
 pub mod page;
 pub mod problem;
 pub mod serve;
 pub mod session;
 pub mod state;
-pub mod streams;
+pub(crate) mod streams;
 pub mod view;
-pub mod webhooks;
+pub(crate) mod webhooks;
 
 pub use config::{Links, Section};
 pub use serve::{Config, serve};

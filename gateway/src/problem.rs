@@ -58,7 +58,9 @@ impl IntoResponse for Problem {
         let mut response = status.into_response();
         if let Some(wait) = self.0.retry_after {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(self);
         response
@@ -132,7 +134,11 @@ impl ProblemBody {
             request_id: String::new(),
             errors: failure.fields.iter().map(|(at, why)| field_error(at, why)).collect(),
             action: action(failure, links, role),
-            params: failure.params.iter().map(|(name, value)| (name.clone(), typed(name, value))).collect(),
+            params: failure
+                .params
+                .iter()
+                .map(|(name, value)| (name.clone(), typed(name, value)))
+                .collect(),
         }
     }
 
@@ -146,7 +152,10 @@ impl ProblemBody {
 }
 
 fn field_error(pointer: &str, detail: &str) -> FieldError {
-    FieldError { pointer: pointer.to_owned(), detail: detail.to_owned() }
+    FieldError {
+        pointer: pointer.to_owned(),
+        detail: detail.to_owned(),
+    }
 }
 
 /// gRPC's metadata knows only strings; numbers and lists become what they are.
@@ -176,7 +185,10 @@ fn action(failure: &Failure, links: &Links, role: Option<Role>) -> Option<Action
             ("start_again", "Try again", page())
         }
         Code::AlreadyConnected => {
-            let href = failure.params.get("account_id").map(|id| format!("/connections?account={id}"));
+            let href = failure
+                .params
+                .get("account_id")
+                .map(|id| format!("/connections?account={id}"));
             ("open_account", "Show the account", href.or_else(page))
         }
         Code::PlatformUnavailable | Code::PlatformRateLimited | Code::Unavailable | Code::DeadlineExceeded => {
@@ -193,7 +205,9 @@ mod tests {
 
     #[test]
     fn a_reached_limit_leads_owners_to_the_plans_and_others_to_the_owner() {
-        let failure = Failure::new(Code::AccountLimitReached, "5 of 5").param("limit", 5).param("used", 5);
+        let failure = Failure::new(Code::AccountLimitReached, "5 of 5")
+            .param("limit", 5)
+            .param("used", 5);
         let body = |role| ProblemBody::of(&failure, &Links::own_pages(), role);
         assert_eq!(body(Some(Role::Owner)).action.unwrap().kind, "see_plans");
         assert_eq!(body(Some(Role::Admin)).action.unwrap().kind, "ask_owner");

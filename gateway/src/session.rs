@@ -78,7 +78,9 @@ impl FromRequestParts<App> for Viewer {
         let identity = parts.extensions.get::<Identity>().cloned();
         let identity = identity.ok_or_else(|| Problem::new(Code::Unauthenticated, "sign in to go on"))?;
         let workspace = workspace_of(parts.uri.path()).or(identity.memberships.first().map(|(id, _)| id.as_str()));
-        let person = workspace.and_then(|id| identity.person_in(id)).ok_or_else(Problem::not_found)?;
+        let person = workspace
+            .and_then(|id| identity.person_in(id))
+            .ok_or_else(Problem::not_found)?;
         let context = context(app, person.clone())?;
         let preferences = app.preferences(&person.user_id, &context).await;
         let viewer = Self {
@@ -102,7 +104,9 @@ impl OptionalFromRequestParts<App> for Viewer {
         if parts.extensions.get::<Identity>().is_none() {
             return Ok(None);
         }
-        <Self as FromRequestParts<App>>::from_request_parts(parts, app).await.map(Some)
+        <Self as FromRequestParts<App>>::from_request_parts(parts, app)
+            .await
+            .map(Some)
     }
 }
 
@@ -113,7 +117,10 @@ pub(crate) fn context(app: &App, person: Person) -> Result<Context, Problem> {
 
 /// The workspace in the path of an API request.
 pub(crate) fn workspace_of(path: &str) -> Option<&str> {
-    path.strip_prefix("/api/v1/workspaces/")?.split('/').next().filter(|id| !id.is_empty())
+    path.strip_prefix("/api/v1/workspaces/")?
+        .split('/')
+        .next()
+        .filter(|id| !id.is_empty())
 }
 
 fn locale(preferred: &str, parts: &Parts) -> Locale {
@@ -126,12 +133,18 @@ fn locale(preferred: &str, parts: &Parts) -> Locale {
 /// The person's choice, else what their browser told (a header that our script sets, or the cookie of the page), else UTC.
 fn timezone(preferred: &str, parts: &Parts) -> String {
     let candidates = [preferred, header(parts, "x-timezone"), cookie(parts, "sz-timezone")];
-    let known = candidates.into_iter().find(|name| !name.is_empty() && jiff::tz::TimeZone::get(name).is_ok());
+    let known = candidates
+        .into_iter()
+        .find(|name| !name.is_empty() && jiff::tz::TimeZone::get(name).is_ok());
     known.unwrap_or("UTC").to_owned()
 }
 
 fn header<'a>(parts: &'a Parts, name: &str) -> &'a str {
-    parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    parts
+        .headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 fn cookie<'a>(parts: &'a Parts, name: &str) -> &'a str {

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use kit::grpc::{Client, Context};
 use kit::shared::Shared;
 use kit::tasks::Tasks;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Auth;
 use crate::avatars::Avatars;
 use crate::config::{Links, Section};
+use crate::layers::content_security_policy;
 use crate::problem::Problem;
 use crate::session::Viewer;
 use crate::streams::Streams;
@@ -47,6 +49,8 @@ pub struct Inner {
     pub auth: Auth,
     /// Limits over all gateways.
     pub shared: Shared,
+    /// What pages may load; the same for all of them.
+    pub(crate) csp: HeaderValue,
     /// Pictures of accounts.
     pub avatars: Avatars,
     /// Open live streams.
@@ -93,6 +97,7 @@ impl App {
     /// Connects lazily to the services: a peer that is down fails calls, not the start.
     pub fn new(parts: Parts) -> Self {
         let peers = &parts.common.peers;
+        let csp = content_security_policy(&parts.config, parts.common.dev());
         let client = |urls: &str| kit::grpc::client(&parts.common, kit::grpc::GATEWAY, urls);
         Self(Arc::new(Inner {
             accounts: AccountsServiceClient::new(client(&peers.accounts)),
@@ -106,6 +111,7 @@ impl App {
                 .time_to_live(PREFERENCES_LIFETIME)
                 .build(),
             tasks: Tasks::new(),
+            csp: HeaderValue::try_from(csp).unwrap_or(HeaderValue::from_static("default-src 'none'")),
             links: Arc::new(parts.links),
             common: parts.common,
             config: parts.config,
@@ -171,7 +177,10 @@ impl App {
             platforms.list_platforms(context.request(ListPlatformsRequest {})),
             entitlements.list_plans(context.request(ListPlansRequest {})),
         )?;
-        Ok(Catalogue { platforms: platforms.into_inner().platforms, plans: plans.into_inner().plans })
+        Ok(Catalogue {
+            platforms: platforms.into_inner().platforms,
+            plans: plans.into_inner().plans,
+        })
     }
 
     /// Whose eyes a view is made for.

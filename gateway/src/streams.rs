@@ -5,31 +5,37 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Open streams by person.
 #[derive(Clone)]
-pub struct Streams {
+pub(crate) struct Streams {
     most: usize,
     open: Arc<Mutex<HashMap<String, usize>>>,
 }
 
 impl Streams {
     /// At most this many a person.
-    pub fn new(most: usize) -> Self {
-        Self { most, open: Arc::default() }
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            most,
+            open: Arc::default(),
+        }
     }
 
     /// A place for one more stream, until the guard is dropped; `None` when the person has enough.
-    pub fn enter(&self, user_id: &str) -> Option<Place> {
+    pub(crate) fn enter(&self, user_id: &str) -> Option<Place> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(user_id.to_owned()).or_default();
         if *count >= self.most {
             return None;
         }
         *count += 1;
-        Some(Place { open: self.open.clone(), user_id: user_id.to_owned() })
+        Some(Place {
+            open: self.open.clone(),
+            user_id: user_id.to_owned(),
+        })
     }
 }
 
 /// One open stream.
-pub struct Place {
+pub(crate) struct Place {
     open: Arc<Mutex<HashMap<String, usize>>>,
     user_id: String,
 }

@@ -76,7 +76,10 @@ pub(crate) async fn list(
     Path(path): Path<InWorkspace>,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
-    let paging = Paging { limit: query.limit, cursor: query.cursor };
+    let paging = Paging {
+        limit: query.limit,
+        cursor: query.cursor,
+    };
     let search = query.q.unwrap_or_default();
     if search.len() > LONGEST_QUERY {
         return Err(Problem::invalid("q", "is too long"));
@@ -91,8 +94,16 @@ pub(crate) async fn list(
         cursor: paging.cursor()?,
     };
     let lens = app.lens(&viewer).await?;
-    let answer = app.accounts().list_accounts(viewer.context.request(message)).await?.into_inner();
-    let data = answer.accounts.iter().map(|one| view::account(one, &lens)).collect::<Vec<_>>();
+    let answer = app
+        .accounts()
+        .list_accounts(viewer.context.request(message))
+        .await?
+        .into_inner();
+    let data = answer
+        .accounts
+        .iter()
+        .map(|one| view::account(one, &lens))
+        .collect::<Vec<_>>();
     Ok(Page::answer(data, answer.next_cursor, &uri))
 }
 
@@ -120,8 +131,14 @@ pub(crate) async fn summary(
     viewer: Viewer,
     Path(path): Path<InWorkspace>,
 ) -> Result<Json<SummaryView>, Problem> {
-    let message = SummarizeAccountsRequest { workspace_id: path.workspace_id };
-    let answer = app.accounts().summarize_accounts(viewer.context.request(message)).await?.into_inner();
+    let message = SummarizeAccountsRequest {
+        workspace_id: path.workspace_id,
+    };
+    let answer = app
+        .accounts()
+        .summarize_accounts(viewer.context.request(message))
+        .await?
+        .into_inner();
     Ok(Json(view::summary(&answer)))
 }
 
@@ -139,9 +156,18 @@ pub(crate) async fn read(
 
 /// An account by its path; what is not there is `account-not-found`.
 pub(super) async fn fetch(app: &App, viewer: &Viewer, path: InAccount) -> Result<Account, Problem> {
-    let message = GetAccountRequest { workspace_id: path.workspace_id, account_id: path.account_id };
-    let answer = app.accounts().get_account(viewer.context.request(message)).await?.into_inner();
-    answer.account.ok_or_else(|| Failure::new(Code::AccountNotFound, "no such account").into())
+    let message = GetAccountRequest {
+        workspace_id: path.workspace_id,
+        account_id: path.account_id,
+    };
+    let answer = app
+        .accounts()
+        .get_account(viewer.context.request(message))
+        .await?
+        .into_inner();
+    answer
+        .account
+        .ok_or_else(|| Failure::new(Code::AccountNotFound, "no such account").into())
 }
 
 /// An account with its tag.

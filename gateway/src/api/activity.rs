@@ -4,9 +4,7 @@ use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use proto::accounts::v1::{
-    CreatePostRequest, ListHistoryRequest, ListRecentPostsRequest, RequestReconnectRequest,
-};
+use proto::accounts::v1::{CreatePostRequest, ListHistoryRequest, ListRecentPostsRequest, RequestReconnectRequest};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -63,7 +61,11 @@ pub(crate) async fn posts(
         limit: paging.limit(),
         cursor: paging.cursor()?,
     };
-    let answer = app.accounts().list_recent_posts(viewer.context.request(message)).await?.into_inner();
+    let answer = app
+        .accounts()
+        .list_recent_posts(viewer.context.request(message))
+        .await?
+        .into_inner();
     let data: Vec<_> = answer.posts.iter().map(view::post).collect();
     Ok(Page::answer(data, answer.next_cursor, &uri))
 }
@@ -83,7 +85,11 @@ pub(crate) async fn publish(
         text: body.text,
         image_url: body.image_url.unwrap_or_default(),
     };
-    let answer = app.accounts().create_post(viewer.context.request(message)).await?.into_inner();
+    let answer = app
+        .accounts()
+        .create_post(viewer.context.request(message))
+        .await?
+        .into_inner();
     Ok((StatusCode::CREATED, Json(view::post(&answer.post.unwrap_or_default()))).into_response())
 }
 
@@ -104,7 +110,11 @@ pub(crate) async fn history(
         cursor: paging.cursor()?,
     };
     let lens = app.lens(&viewer).await?;
-    let answer = app.accounts().list_history(viewer.context.request(message)).await?.into_inner();
+    let answer = app
+        .accounts()
+        .list_history(viewer.context.request(message))
+        .await?
+        .into_inner();
     let data: Vec<_> = answer.events.iter().map(|event| view::event(event, &lens)).collect();
     Ok(Page::answer(data, answer.next_cursor, &uri))
 }
@@ -133,7 +143,9 @@ pub(crate) async fn support(
     let first = account.health.reasons.first();
     let error_code = first.map(|reason| reason.code.clone());
     Ok(Json(SupportContext {
-        href: lens.links.support(&account.id, error_code.as_deref().unwrap_or_default()),
+        href: lens
+            .links
+            .support(&account.id, error_code.as_deref().unwrap_or_default()),
         message: first.map(|reason| reason.text.clone()),
         error_code,
         account_id: account.id,
@@ -151,7 +163,12 @@ pub(crate) async fn request_reconnect(
     viewer: Viewer,
     Path(path): Path<InAccount>,
 ) -> Result<StatusCode, Problem> {
-    let message = RequestReconnectRequest { workspace_id: path.workspace_id, account_id: path.account_id };
-    app.accounts().request_reconnect(viewer.context.request(message)).await?;
+    let message = RequestReconnectRequest {
+        workspace_id: path.workspace_id,
+        account_id: path.account_id,
+    };
+    app.accounts()
+        .request_reconnect(viewer.context.request(message))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,8 +8,8 @@ use axum::extract::{FromRequest, Request};
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kit::{Code, Failure};
-use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::problem::Problem;
@@ -19,7 +19,7 @@ use crate::state::App;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A JSON body of this shape.
-pub struct Body<T>(pub T);
+pub(crate) struct Body<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     type Rejection = Problem;
@@ -27,7 +27,10 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         if !is_json(&parts.headers) {
-            return Err(Problem::new(Code::UnsupportedMediaType, "send the body as application/json"));
+            return Err(Problem::new(
+                Code::UnsupportedMediaType,
+                "send the body as application/json",
+            ));
         }
         let bytes = read(body, app.config.max_body_bytes).await?;
         parse(&bytes).map(Self)
@@ -35,17 +38,26 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    media_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+    let media_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    media_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .eq_ignore_ascii_case("application/json")
 }
 
 /// Reads a body whole: not larger than `limit`, and not slower than [`PATIENCE`].
 pub(crate) async fn read(body: HttpBody, limit: usize) -> Result<Bytes, Problem> {
     match tokio::time::timeout(PATIENCE, Limited::new(body, limit).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(Problem::new(Code::PayloadTooLarge, format!("the body is larger than {limit} bytes")))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::new(
+            Code::PayloadTooLarge,
+            format!("the body is larger than {limit} bytes"),
+        )),
         Ok(Err(_)) => Err(Problem::new(Code::BadRequest, "the body ended early")),
         Err(_) => Err(Problem::new(Code::RequestTimeout, "the body took too long to arrive")),
     }
@@ -64,14 +76,22 @@ fn place(error: &serde_json::Error) -> String {
 
 /// serde names the field in backticks; that becomes the pointer.
 fn invalid(message: &str) -> Problem {
-    let field = message.split('`').nth(1).filter(|_| message.contains("field")).unwrap_or_default();
+    let field = message
+        .split('`')
+        .nth(1)
+        .filter(|_| message.contains("field"))
+        .unwrap_or_default();
     let why = match message {
         _ if message.starts_with("unknown field") => "is not a known field",
         _ if message.starts_with("missing field") => "is missing",
         _ if message.starts_with("unknown variant") => "is not one of the choices",
         _ => "has the wrong type",
     };
-    let pointer = if field.is_empty() { String::new() } else { format!("/{}", field.chars().take(64).collect::<String>()) };
+    let pointer = if field.is_empty() {
+        String::new()
+    } else {
+        format!("/{}", field.chars().take(64).collect::<String>())
+    };
     Problem(Failure::new(Code::ValidationFailed, "the body is not what this call takes").field(pointer, why))
 }
 
@@ -150,7 +170,14 @@ mod tests {
     #[test]
     fn d16_what_is_no_json_or_ambiguous_is_400() {
         let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
-        for bad in [r#"{"name":"a","name":"b"}"#, r#"{"name":NaN}"#, "{\"name\":1e400}", r#"{"name":"\ud800"}"#, "", &deep] {
+        for bad in [
+            r#"{"name":"a","name":"b"}"#,
+            r#"{"name":NaN}"#,
+            "{\"name\":1e400}",
+            r#"{"name":"\ud800"}"#,
+            "",
+            &deep,
+        ] {
             let code = parse::<Sample>(bad.as_bytes()).unwrap_err().0.code;
             assert_eq!(code, Code::BadRequest, "{}", &bad[..bad.len().min(40)]);
         }
@@ -160,6 +187,9 @@ mod tests {
     fn c8_a_field_that_the_call_does_not_take_is_named() {
         let failure = parse::<Sample>(br#"{"name":"a","role":"owner"}"#).unwrap_err().0;
         assert_eq!(failure.code, Code::ValidationFailed);
-        assert_eq!(failure.fields, [("/role".to_owned(), "is not a known field".to_owned())]);
+        assert_eq!(
+            failure.fields,
+            [("/role".to_owned(), "is not a known field".to_owned())]
+        );
     }
 }

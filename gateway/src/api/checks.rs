@@ -4,9 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use proto::accounts::v1::{
-    Account, CheckHealthRequest, CheckTrigger, GetDiagnosticsRequest, RefreshTokenRequest,
-};
+use proto::accounts::v1::{Account, CheckHealthRequest, CheckTrigger, GetDiagnosticsRequest, RefreshTokenRequest};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -57,9 +55,20 @@ async fn check(
     account_id: String,
     location: String,
 ) -> Result<Response, Problem> {
-    let message = CheckHealthRequest { workspace_id, account_id, trigger: CheckTrigger::Person.into() };
-    let answer = app.accounts().check_health(viewer.context.request(message)).await?.into_inner();
-    let body = Json(Check { check_id: answer.check_id, started: answer.started });
+    let message = CheckHealthRequest {
+        workspace_id,
+        account_id,
+        trigger: CheckTrigger::Person.into(),
+    };
+    let answer = app
+        .accounts()
+        .check_health(viewer.context.request(message))
+        .await?
+        .into_inner();
+    let body = Json(Check {
+        check_id: answer.check_id,
+        started: answer.started,
+    });
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], body).into_response())
 }
 
@@ -71,8 +80,15 @@ pub(crate) async fn refresh(
     viewer: Viewer,
     Path(path): Path<InAccount>,
 ) -> Result<Response, Problem> {
-    let message = RefreshTokenRequest { workspace_id: path.workspace_id, account_id: path.account_id };
-    let answer = app.accounts().refresh_token(viewer.context.request(message)).await?.into_inner();
+    let message = RefreshTokenRequest {
+        workspace_id: path.workspace_id,
+        account_id: path.account_id,
+    };
+    let answer = app
+        .accounts()
+        .refresh_token(viewer.context.request(message))
+        .await?
+        .into_inner();
     let account: Account = answer.account.unwrap_or_default();
     accounts::answer(&app, &viewer, &account).await
 }
@@ -85,7 +101,14 @@ pub(crate) async fn diagnostics(
     viewer: Viewer,
     Path(path): Path<InAccount>,
 ) -> Result<Json<DiagnosticsView>, Problem> {
-    let message = GetDiagnosticsRequest { workspace_id: path.workspace_id, account_id: path.account_id };
-    let answer = app.accounts().get_diagnostics(viewer.context.request(message)).await?.into_inner();
+    let message = GetDiagnosticsRequest {
+        workspace_id: path.workspace_id,
+        account_id: path.account_id,
+    };
+    let answer = app
+        .accounts()
+        .get_diagnostics(viewer.context.request(message))
+        .await?
+        .into_inner();
     Ok(Json(view::diagnostics(&answer)))
 }

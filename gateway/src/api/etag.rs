@@ -19,7 +19,10 @@ pub(crate) async fn tag(request: Request, next: Next) -> Response {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let known = request.headers().get(header::IF_NONE_MATCH).cloned();
     let response = next.run(request).await;
-    let streams = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+    let streams = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind == "text/event-stream");
     if !is_read || streams || response.status() != StatusCode::OK {
         return response;
     }
@@ -32,7 +35,11 @@ pub(crate) async fn tag(request: Request, next: Next) -> Response {
     {
         head.headers.insert(header::ETAG, tag);
     }
-    let tag = head.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).unwrap_or_default();
+    let tag = head
+        .headers
+        .get(header::ETAG)
+        .and_then(|tag| tag.to_str().ok())
+        .unwrap_or_default();
     if known.is_some_and(|known| known.to_str().is_ok_and(|known| lists(known, tag))) {
         head.status = StatusCode::NOT_MODIFIED;
         head.headers.remove(header::CONTENT_TYPE);
@@ -58,18 +65,24 @@ fn of_bytes(bytes: &[u8]) -> String {
 
 /// The version that `If-Match` asks for; `None` without the header or with `*`.
 pub(crate) fn version_wanted(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
-    let Some(wanted) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let Some(wanted) = headers.get(header::IF_MATCH) else {
+        return Ok(None);
+    };
     let wanted = wanted.to_str().unwrap_or_default().trim();
     if wanted == "*" {
         return Ok(None);
     }
-    let version = wanted.strip_prefix("\"v").and_then(|rest| rest.split(['-', '"']).next()?.parse().ok());
+    let version = wanted
+        .strip_prefix("\"v")
+        .and_then(|rest| rest.split(['-', '"']).next()?.parse().ok());
     version.map(Some).ok_or_else(changed)
 }
 
 /// Refuses when `If-Match` names none of the representation's tags.
 pub(crate) fn check<T: Serialize>(headers: &HeaderMap, view: &T) -> Result<(), Problem> {
-    let Some(wanted) = headers.get(header::IF_MATCH) else { return Ok(()) };
+    let Some(wanted) = headers.get(header::IF_MATCH) else {
+        return Ok(());
+    };
     let wanted = wanted.to_str().unwrap_or_default();
     let tag = of(view);
     let named = wanted.trim() == "*" || wanted.split(',').any(|one| one.trim() == tag);
@@ -99,7 +112,10 @@ mod tests {
         assert_eq!(version_wanted(&with_if_match("*")).unwrap(), None);
         assert_eq!(version_wanted(&with_if_match("\"v7-owner-en\"")).unwrap(), Some(7));
         for other in ["\"abc\"", "W/\"v7\"", "v7", ""] {
-            assert_eq!(version_wanted(&with_if_match(other)).unwrap_err().0.code, Code::PreconditionFailed);
+            assert_eq!(
+                version_wanted(&with_if_match(other)).unwrap_err().0.code,
+                Code::PreconditionFailed
+            );
         }
     }
 

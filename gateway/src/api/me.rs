@@ -81,13 +81,25 @@ enum Language {
 pub(crate) async fn read(viewer: Viewer) -> Json<Me> {
     let stored = viewer.preferences.tours.into_iter();
     let (interests, tours): (Vec<_>, Vec<_>) = stored.partition(|(name, _)| name.starts_with(INTEREST));
-    let mut platform_interests: Vec<_> =
-        interests.into_iter().filter_map(|(name, _)| Some(name.strip_prefix(INTEREST)?.to_owned())).collect();
+    let mut platform_interests: Vec<_> = interests
+        .into_iter()
+        .filter_map(|(name, _)| Some(name.strip_prefix(INTEREST)?.to_owned()))
+        .collect();
     platform_interests.sort();
-    let workspaces =
-        viewer.identity.memberships.iter().map(|(id, role)| Membership { id: id.clone(), role: role.as_str() }).collect();
+    let workspaces = viewer
+        .identity
+        .memberships
+        .iter()
+        .map(|(id, role)| Membership {
+            id: id.clone(),
+            role: role.as_str(),
+        })
+        .collect();
     Json(Me {
-        user: PersonRef { id: viewer.person.user_id, name: viewer.person.name },
+        user: PersonRef {
+            id: viewer.person.user_id,
+            name: viewer.person.name,
+        },
         workspaces,
         timezone: viewer.timezone,
         locale: viewer.locale.tag(),
@@ -108,7 +120,15 @@ pub(crate) async fn end_tour(
         TourStatus::Dismissed => "dismissed",
     };
     let tours = HashMap::from([("connections".to_owned(), status.to_owned())]);
-    store(&app, &viewer, Preferences { tours, ..Preferences::default() }).await
+    store(
+        &app,
+        &viewer,
+        Preferences {
+            tours,
+            ..Preferences::default()
+        },
+    )
+    .await
 }
 
 /// Sets language and time zone.
@@ -127,17 +147,36 @@ pub(crate) async fn set_preferences(
         Some(Language::Ar) => "ar",
         None => "",
     };
-    store(&app, &viewer, Preferences { locale: locale.into(), timezone, tours: HashMap::new() }).await
+    store(
+        &app,
+        &viewer,
+        Preferences {
+            locale: locale.into(),
+            timezone,
+            tours: HashMap::new(),
+        },
+    )
+    .await
 }
 
 /// Remembers that the person waits for a platform to come.
 pub(super) async fn remember_interest(app: &App, viewer: &Viewer, platform: &str) -> Result<StatusCode, Problem> {
     let tours = HashMap::from([(format!("{INTEREST}{platform}"), "yes".to_owned())]);
-    store(app, viewer, Preferences { tours, ..Preferences::default() }).await
+    store(
+        app,
+        viewer,
+        Preferences {
+            tours,
+            ..Preferences::default()
+        },
+    )
+    .await
 }
 
 async fn store(app: &App, viewer: &Viewer, preferences: Preferences) -> Result<StatusCode, Problem> {
-    let message = SetPreferencesRequest { preferences: Some(preferences) };
+    let message = SetPreferencesRequest {
+        preferences: Some(preferences),
+    };
     app.accounts().set_preferences(viewer.context.request(message)).await?;
     app.forget_preferences(&viewer.person.user_id);
     Ok(StatusCode::NO_CONTENT)

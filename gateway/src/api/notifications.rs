@@ -27,8 +27,16 @@ pub(crate) async fn list(
         limit: paging.limit(),
         cursor: paging.cursor()?,
     };
-    let answer = app.accounts().list_notifications(viewer.context.request(message)).await?.into_inner();
-    let data: Vec<_> = answer.notifications.iter().map(|one| view::notification(one, viewer.locale)).collect();
+    let answer = app
+        .accounts()
+        .list_notifications(viewer.context.request(message))
+        .await?
+        .into_inner();
+    let data: Vec<_> = answer
+        .notifications
+        .iter()
+        .map(|one| view::notification(one, viewer.locale))
+        .collect();
     Ok(Page::answer(data, answer.next_cursor, &uri))
 }
 
@@ -40,8 +48,12 @@ pub(crate) async fn mark_read(
     viewer: Viewer,
     Path(path): Path<InNotification>,
 ) -> Result<StatusCode, Problem> {
-    let message =
-        MarkNotificationReadRequest { workspace_id: path.workspace_id, notification_id: path.notification_id };
-    app.accounts().mark_notification_read(viewer.context.request(message)).await?;
+    let message = MarkNotificationReadRequest {
+        workspace_id: path.workspace_id,
+        notification_id: path.notification_id,
+    };
+    app.accounts()
+        .mark_notification_read(viewer.context.request(message))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

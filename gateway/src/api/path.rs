@@ -10,17 +10,21 @@ use crate::problem::Problem;
 use crate::state::App;
 
 /// The parameters of a path.
-pub struct Path<T>(pub T);
+pub(crate) struct Path<T>(pub T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let raw = RawPathParams::from_request_parts(parts, app).await.map_err(|_| Problem::not_found())?;
+        let raw = RawPathParams::from_request_parts(parts, app)
+            .await
+            .map_err(|_| Problem::not_found())?;
         if raw.iter().any(|(_, value)| !is_id(value)) {
             return Err(Problem::not_found());
         }
-        let path = axum::extract::Path::from_request_parts(parts, app).await.map_err(|_| Problem::not_found())?;
+        let path = axum::extract::Path::from_request_parts(parts, app)
+            .await
+            .map_err(|_| Problem::not_found())?;
         Ok(Self(path.0))
     }
 }
@@ -33,47 +37,48 @@ fn is_id(text: &str) -> bool {
 /// A workspace.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-pub struct InWorkspace {
+pub(crate) struct InWorkspace {
     /// Id of the workspace.
-    pub workspace_id: String,
+    pub(crate) workspace_id: String,
 }
 
 /// An account of a workspace.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-pub struct InAccount {
+pub(crate) struct InAccount {
     /// Id of the workspace.
-    pub workspace_id: String,
+    pub(crate) workspace_id: String,
     /// `acc_…`
-    pub account_id: String,
+    pub(crate) account_id: String,
 }
 
 /// A connect session of a workspace.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-pub struct InSession {
+pub(crate) struct InSession {
     /// Id of the workspace.
-    pub workspace_id: String,
+    pub(crate) workspace_id: String,
     /// `cs_…`
-    pub session_id: String,
+    pub(crate) session_id: String,
 }
 
 /// A notification of a workspace.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-pub struct InNotification {
+pub(crate) struct InNotification {
     /// Id of the workspace.
-    pub workspace_id: String,
+    pub(crate) workspace_id: String,
     /// `ntf_…`
-    pub notification_id: String,
+    pub(crate) notification_id: String,
 }
 
 /// A platform, seen from a workspace.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-pub struct InPlatform {
+pub(crate) struct InPlatform {
     /// Id of the workspace.
-    pub workspace_id: String,
+    #[allow(dead_code, reason = "documented; who waits for a platform is the person's own affair")]
+    pub(crate) workspace_id: String,
     /// Id of the platform.
-    pub platform: String,
+    pub(crate) platform: String,
 }

@@ -29,7 +29,10 @@ pub(crate) struct ActiveAccounts {
 #[utoipa::path(get, path = "/platforms", tag = "platforms", responses((status = 200, body = Page<PlatformView>)))]
 pub(crate) async fn list(State(app): State<App>, _viewer: Viewer) -> Result<Json<Page<PlatformView>>, Problem> {
     let catalogue = app.catalogue().await?;
-    Ok(Json(Page { data: view::platforms(&catalogue), next_cursor: None }))
+    Ok(Json(Page {
+        data: view::platforms(&catalogue),
+        next_cursor: None,
+    }))
 }
 
 /// Plan, usage and what each platform is under this plan.
@@ -40,8 +43,14 @@ pub(crate) async fn entitlements(
     viewer: Viewer,
     Path(path): Path<InWorkspace>,
 ) -> Result<Json<EntitlementsView>, Problem> {
-    let message = GetWorkspaceRequest { workspace_id: path.workspace_id };
-    let answer = app.entitlements().get_workspace(viewer.context.request(message)).await?.into_inner();
+    let message = GetWorkspaceRequest {
+        workspace_id: path.workspace_id,
+    };
+    let answer = app
+        .entitlements()
+        .get_workspace(viewer.context.request(message))
+        .await?
+        .into_inner();
     Ok(Json(view::entitlements(&answer.workspace.unwrap_or_default())))
 }
 
@@ -57,8 +66,15 @@ pub(crate) async fn set_active_accounts(
     if body.account_ids.len() > MOST_ACCOUNTS {
         return Err(Problem::invalid("/account_ids", "are too many"));
     }
-    let message = SetActiveAccountsRequest { workspace_id: path.workspace_id, account_ids: body.account_ids };
-    let answer = app.entitlements().set_active_accounts(viewer.context.request(message)).await?.into_inner();
+    let message = SetActiveAccountsRequest {
+        workspace_id: path.workspace_id,
+        account_ids: body.account_ids,
+    };
+    let answer = app
+        .entitlements()
+        .set_active_accounts(viewer.context.request(message))
+        .await?
+        .into_inner();
     Ok(Json(view::entitlements(&answer.workspace.unwrap_or_default())))
 }
 

@@ -22,9 +22,21 @@ pub struct DemoPerson {
 
 /// The persons that the page offers to be; the first is the one a browser starts as.
 pub const PERSONS: &[DemoPerson] = &[
-    DemoPerson { user_id: "usr_dana", name: "Dana", role: Role::Owner },
-    DemoPerson { user_id: "usr_amir", name: "Amir", role: Role::Admin },
-    DemoPerson { user_id: "usr_mia", name: "Mia", role: Role::Member },
+    DemoPerson {
+        user_id: "usr_dana",
+        name: "Dana",
+        role: Role::Owner,
+    },
+    DemoPerson {
+        user_id: "usr_amir",
+        name: "Amir",
+        role: Role::Admin,
+    },
+    DemoPerson {
+        user_id: "usr_mia",
+        name: "Mia",
+        role: Role::Member,
+    },
 ];
 
 pub(super) fn bearer(token: &str) -> Option<Identity> {
@@ -37,7 +49,10 @@ pub(super) fn cookie(value: &str) -> Option<Identity> {
 
 pub(super) fn owner() -> (Identity, String) {
     let value = session(PERSONS[0].user_id, WORKSPACE, PERSONS[0].role);
-    (identity(PERSONS[0].user_id, WORKSPACE, PERSONS[0].role, How::Cookie), value)
+    (
+        identity(PERSONS[0].user_id, WORKSPACE, PERSONS[0].role, How::Cookie),
+        value,
+    )
 }
 
 /// The value of the session cookie.
@@ -53,7 +68,10 @@ fn parse(text: &str, how: How) -> Option<Identity> {
 }
 
 fn identity(user: &str, workspace: &str, role: Role, how: How) -> Identity {
-    let name = PERSONS.iter().find(|person| person.user_id == user).map_or(user, |person| person.name);
+    let name = PERSONS
+        .iter()
+        .find(|person| person.user_id == user)
+        .map_or(user, |person| person.name);
     Identity {
         user_id: user.to_owned(),
         name: name.to_owned(),
@@ -77,7 +95,14 @@ mod tests {
     fn a_token_names_user_workspace_and_role_and_nothing_else() {
         let identity = bearer("dev.usr_1.acme.admin").unwrap();
         assert_eq!(identity.memberships, [("acme".to_owned(), Role::Admin)]);
-        for wrong in ["dev.a.b", "dev.a.b.root", "dev.a.b.owner.x", "dev.a b.c.owner", "dev..c.owner", "x.a.b.owner"] {
+        for wrong in [
+            "dev.a.b",
+            "dev.a.b.root",
+            "dev.a.b.owner.x",
+            "dev.a b.c.owner",
+            "dev..c.owner",
+            "x.a.b.owner",
+        ] {
             assert!(bearer(wrong).is_none(), "{wrong}");
         }
     }

@@ -9,6 +9,7 @@ use http::{HeaderMap, header};
 use kit::{Code, Common};
 
 pub use dev::{DemoPerson, PERSONS, WORKSPACE};
+pub(crate) use dev::{is_id, session};
 
 use crate::cookies;
 use crate::problem::Problem;
@@ -73,9 +74,13 @@ impl Auth {
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let token = value.to_str().ok().and_then(|text| text.split_once(' ')).filter(|(scheme, token)| {
-        scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= MAX_TOKEN
-    });
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= MAX_TOKEN
+        });
     match (token, values.next()) {
         (Some((_, token)), None) => Ok(Some(token.trim())),
         _ => Err(invalid()),

@@ -29,8 +29,10 @@ const LEEWAY_SECONDS: i64 = 30;
 const REFETCH_AFTER: Duration = Duration::from_secs(30);
 const FRESH: Duration = Duration::from_secs(600);
 const STALE: Duration = Duration::from_secs(24 * 3600);
-const TIMEOUTS: kit::http::Timeouts =
-    kit::http::Timeouts { connect: Duration::from_secs(3), total: Duration::from_secs(5) };
+const TIMEOUTS: kit::http::Timeouts = kit::http::Timeouts {
+    connect: Duration::from_secs(3),
+    total: Duration::from_secs(5),
+};
 const LARGEST_DOCUMENT: usize = 256 * 1024;
 
 /// Verifies access tokens of one issuer.
@@ -125,7 +127,10 @@ impl Oidc {
         }
         let usable = now - keys.fetched_at_ms <= kit::clock::millis(STALE);
         let Some(set) = keys.set.as_ref().filter(|_| usable) else {
-            return Err(Problem::new(Code::Unavailable, "sign-in cannot be checked at the moment"));
+            return Err(Problem::new(
+                Code::Unavailable,
+                "sign-in cannot be checked at the moment",
+            ));
         };
         let jwk = find(set, kid).ok_or_else(super::invalid)?;
         DecodingKey::from_jwk(jwk).map_err(|_| super::invalid())
@@ -133,8 +138,13 @@ impl Oidc {
 
     async fn fetch(&self) -> anyhow::Result<JwkSet> {
         let issuer = self.issuer.trim_end_matches('/');
-        let discovery: Discovery = self.document(&format!("{issuer}/.well-known/openid-configuration")).await?;
-        anyhow::ensure!(discovery.issuer == self.issuer, "the discovery document is another issuer's");
+        let discovery: Discovery = self
+            .document(&format!("{issuer}/.well-known/openid-configuration"))
+            .await?;
+        anyhow::ensure!(
+            discovery.issuer == self.issuer,
+            "the discovery document is another issuer's"
+        );
         self.document(&discovery.jwks_uri).await
     }
 
@@ -162,13 +172,17 @@ fn find<'a>(set: &'a JwkSet, kid: Option<&str>) -> Option<&'a jsonwebtoken::jwk:
 /// `{"acme": "owner"}` or `["acme:owner"]`; what is neither, or no role, is no membership.
 fn memberships(claim: Option<&Value>) -> Vec<(String, Role)> {
     let one = |workspace: &str, role: &str| {
-        super::dev::is_id(workspace).then(|| Some((workspace.to_owned(), Role::parse(role)?))).flatten()
+        super::dev::is_id(workspace)
+            .then(|| Some((workspace.to_owned(), Role::parse(role)?)))
+            .flatten()
     };
     match claim {
         Some(Value::Object(map)) => map.iter().filter_map(|(id, role)| one(id, role.as_str()?)).collect(),
-        Some(Value::Array(list)) => {
-            list.iter().filter_map(|entry| entry.as_str()?.split_once(':')).filter_map(|(id, role)| one(id, role)).collect()
-        }
+        Some(Value::Array(list)) => list
+            .iter()
+            .filter_map(|entry| entry.as_str()?.split_once(':'))
+            .filter_map(|(id, role)| one(id, role))
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -180,8 +194,14 @@ mod tests {
     #[test]
     fn memberships_are_read_from_a_map_or_a_list_and_nonsense_is_none() {
         let read = |json: Value| memberships(Some(&json));
-        assert_eq!(read(serde_json::json!({"acme": "owner", "b c": "owner", "d": "root"})), [("acme".into(), Role::Owner)]);
-        assert_eq!(read(serde_json::json!(["acme:member", "x"])), [("acme".into(), Role::Member)]);
+        assert_eq!(
+            read(serde_json::json!({"acme": "owner", "b c": "owner", "d": "root"})),
+            [("acme".into(), Role::Owner)]
+        );
+        assert_eq!(
+            read(serde_json::json!(["acme:member", "x"])),
+            [("acme".into(), Role::Member)]
+        );
         assert!(read(serde_json::json!(7)).is_empty());
     }
 }

@@ -30,9 +30,16 @@ pub(super) async fn recognise(State(app): State<App>, request: Request, next: Ne
     let is_page = matches!(*request.method(), Method::GET | Method::HEAD)
         && !super::is_for_programs(path)
         && !path.starts_with("/oauth/");
-    let Some((identity, value)) = app.auth.demo().filter(|_| is_page) else { return next.run(request).await };
+    let Some((identity, value)) = app.auth.demo().filter(|_| is_page) else {
+        return next.run(request).await;
+    };
     let mut response = run_as(identity, request, next).await;
-    let cookie = Cookie { plain_name: cookies::SESSION, value: &value, https, max_age_seconds: None };
+    let cookie = Cookie {
+        plain_name: cookies::SESSION,
+        value: &value,
+        https,
+        max_age_seconds: None,
+    };
     cookie.set(response.headers_mut());
     response
 }

@@ -14,11 +14,15 @@ const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'non
 /// What pages may load and where their forms may lead: our own origin, and the consent pages that a form ends at.
 pub fn content_security_policy(config: &Section, dev: bool) -> String {
     // The imitated platforms of `dev` mode live on loopback, on whatever port is free.
-    let local = if dev { " http://127.0.0.1:* http://localhost:*" } else { "" };
-    let dialogs: String = config.dialog_origins.iter().map(|origin| format!(" {origin}")).collect();
+    let local = if dev {
+        " http://127.0.0.1:* http://localhost:*"
+    } else {
+        ""
+    };
+    let dialogs = config.dialog_origins.join(" ");
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
-         connect-src 'self'; manifest-src 'self'; form-action 'self'{dialogs}{local}; base-uri 'none'; \
+         connect-src 'self'; manifest-src 'self'; form-action 'self' {dialogs}{local}; base-uri 'none'; \
          object-src 'none'; frame-ancestors 'none'"
     )
 }
@@ -31,18 +35,42 @@ pub(super) async fn secure(State(app): State<App>, request: Request, next: Next)
     set_default(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set_default(headers, header::REFERRER_POLICY, "no-referrer");
     set_default(headers, header::X_FRAME_OPTIONS, "DENY");
-    set_default(headers, HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
-    set_default(headers, HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()");
+    set_default(
+        headers,
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    );
+    set_default(
+        headers,
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=()",
+    );
     // Our pages open consent pages in pop-ups, so their own group must not be cut from them.
-    let opener = if is_html { "same-origin-allow-popups" } else { "same-origin" };
+    let opener = if is_html {
+        "same-origin-allow-popups"
+    } else {
+        "same-origin"
+    };
     set_default(headers, HeaderName::from_static("cross-origin-opener-policy"), opener);
     // A page may go to the back/forward cache; what the API says is not kept anywhere.
-    set_default(headers, header::CACHE_CONTROL, if is_api { "no-store" } else { "private, no-cache" });
+    set_default(
+        headers,
+        header::CACHE_CONTROL,
+        if is_api { "no-store" } else { "private, no-cache" },
+    );
     if app.config.is_https() {
-        set_default(headers, header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains");
+        set_default(
+            headers,
+            header::STRICT_TRANSPORT_SECURITY,
+            "max-age=31536000; includeSubDomains",
+        );
     }
     if let Entry::Vacant(entry) = headers.entry(header::CONTENT_SECURITY_POLICY) {
-        entry.insert(if is_html { app.csp.clone() } else { HeaderValue::from_static(NOTHING) });
+        entry.insert(if is_html {
+            app.csp.clone()
+        } else {
+            HeaderValue::from_static(NOTHING)
+        });
     }
     response
 }
@@ -54,5 +82,8 @@ fn set_default(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
 }
 
 fn starts_with(headers: &HeaderMap, name: &HeaderName, start: &str) -> bool {
-    headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| value.starts_with(start))
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.starts_with(start))
 }

@@ -16,7 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::CompressionLevel;
 
-pub use headers::content_security_policy;
+pub(crate) use headers::content_security_policy;
 pub use observe::RequestId;
 pub(crate) use render::write;
 
@@ -54,6 +54,14 @@ fn panicked() -> Response {
 
 /// Answers under these paths are for programs: errors are JSON, nobody is signed in by looking.
 pub(crate) fn is_for_programs(path: &str) -> bool {
-    const PREFIXES: &[&str] = &["/api/", "/webhooks/", "/media/", "/assets/", "/.well-known/", "/healthz", "/readyz"];
+    const PREFIXES: &[&str] = &[
+        "/api/",
+        "/webhooks/",
+        "/media/",
+        "/assets/",
+        "/.well-known/",
+        "/healthz",
+        "/readyz",
+    ];
     path == "/api" || PREFIXES.iter().any(|prefix| path.starts_with(prefix)) || events::is_stream(path)
 }

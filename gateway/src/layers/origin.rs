@@ -18,7 +18,10 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
     }
     let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let is_platform = request.uri().path().starts_with("/webhooks/");
-    let is_bearer = request.extensions().get::<Identity>().is_some_and(|identity| identity.how == How::Bearer);
+    let is_bearer = request
+        .extensions()
+        .get::<Identity>()
+        .is_some_and(|identity| identity.how == How::Bearer);
     if is_safe || is_platform || is_bearer || is_same_origin(request.headers(), &app.config.origin()) {
         return next.run(request).await;
     }
@@ -33,11 +36,18 @@ fn is_same_origin(headers: &HeaderMap, own: &str) -> bool {
     }
     let Some(origin) = text("origin") else { return false };
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    origin == own || host.is_some_and(|host| own.split_once("://").is_some_and(|(scheme, _)| origin == format!("{scheme}://{host}")))
+    origin == own
+        || host.is_some_and(|host| {
+            own.split_once("://")
+                .is_some_and(|(scheme, _)| origin == format!("{scheme}://{host}"))
+        })
 }
 
 fn is_known_host(headers: &HeaderMap, public: Option<&str>) -> bool {
-    let Some(authority) = headers.get(header::HOST).and_then(|value| value.to_str().ok()?.parse::<Authority>().ok()) else {
+    let Some(authority) = headers
+        .get(header::HOST)
+        .and_then(|value| value.to_str().ok()?.parse::<Authority>().ok())
+    else {
         return true;
     };
     let host = authority.host();
@@ -49,7 +59,10 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect()
     }
 
     #[test]
@@ -57,7 +70,10 @@ mod tests {
         let own = "https://hub.example";
         for (pairs, allowed) in [
             (&[("sec-fetch-site", "same-origin")][..], true),
-            (&[("sec-fetch-site", "cross-site"), ("origin", "https://hub.example")], false),
+            (
+                &[("sec-fetch-site", "cross-site"), ("origin", "https://hub.example")],
+                false,
+            ),
             (&[("sec-fetch-site", "same-site")], false),
             (&[("origin", "https://hub.example")], true),
             (&[("origin", "https://evil-hub.example")], false),
@@ -70,7 +86,13 @@ mod tests {
 
     #[test]
     fn a_foreign_name_for_loopback_is_refused() {
-        assert!(is_known_host(&headers(&[("host", "127.0.0.1:8080")]), Some("127.0.0.1")));
-        assert!(!is_known_host(&headers(&[("host", "evil.example:8080")]), Some("127.0.0.1")));
+        assert!(is_known_host(
+            &headers(&[("host", "127.0.0.1:8080")]),
+            Some("127.0.0.1")
+        ));
+        assert!(!is_known_host(
+            &headers(&[("host", "evil.example:8080")]),
+            Some("127.0.0.1")
+        ));
     }
 }

@@ -36,18 +36,30 @@ pub(crate) fn read_by(identity: &Identity, path: &str, response: &mut Response) 
 
 /// The one place that turns a [`Problem`] into a body.
 pub(crate) async fn write(app: &App, request: &Parts, mut response: Response) -> Response {
-    let Some(Problem(failure)) = response.extensions_mut().remove::<Problem>() else { return response };
+    let Some(Problem(failure)) = response.extensions_mut().remove::<Problem>() else {
+        return response;
+    };
     if failure.code == Code::Internal {
         tracing::error!(detail = failure.detail, "answered with our own fault");
     }
     let role = response.extensions().get::<Reader>().map(|reader| reader.0);
     let mut body = ProblemBody::of(&failure, &app.links, role);
     request.uri.path().clone_into(&mut body.instance);
-    body.request_id = request.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-    let accepts = request.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    body.request_id = request
+        .extensions
+        .get::<RequestId>()
+        .map(|id| id.0.clone())
+        .unwrap_or_default();
+    let accepts = request
+        .headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     if super::is_for_programs(request.uri.path()) || accepts.contains("json") {
         let bytes = serde_json::to_vec(&body).unwrap_or_default();
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         response.headers_mut().remove(header::CONTENT_LENGTH);
         *response.body_mut() = Body::from(bytes);
         return response;

@@ -198,7 +198,11 @@ pub fn account(account: &Account, lens: &Lens) -> AccountView {
         display_name: account.display_name.clone(),
         username: account.username.clone(),
         avatar_url: avatar_url(account),
-        status: if is_connected(account) { "connected" } else { "disconnected" },
+        status: if is_connected(account) {
+            "connected"
+        } else {
+            "disconnected"
+        },
         connected_at: Time::of(account.connected_at_ms),
         connected_by: person_ref(account),
         disconnected_at: Time::of(account.disconnected_at_ms),
@@ -209,7 +213,9 @@ pub fn account(account: &Account, lens: &Lens) -> AccountView {
             reason: (!account.publish_problem.is_empty()).then(|| account.publish_problem.clone()),
         },
         plan_locked: account.plan_locked,
-        capabilities: platform.map(|platform| platform.capabilities.clone()).unwrap_or_default(),
+        capabilities: platform
+            .map(|platform| platform.capabilities.clone())
+            .unwrap_or_default(),
         limited: permissions(&account.limited),
         impact: impact(account),
         grant_group: account.grant_group.clone(),
@@ -229,7 +235,10 @@ fn is_connected(account: &Account) -> bool {
 }
 
 fn is_amber(account: &Account) -> bool {
-    account.health.as_ref().is_some_and(|health| health.status() == HealthStatus::NeedsReconnect)
+    account
+        .health
+        .as_ref()
+        .is_some_and(|health| health.status() == HealthStatus::NeedsReconnect)
 }
 
 fn first_reason(account: &Account) -> &str {
@@ -245,7 +254,10 @@ fn avatar_url(account: &Account) -> String {
 
 fn person_ref(account: &Account) -> Option<PersonRef> {
     let (id, name) = (&account.connected_by_id, &account.connected_by_name);
-    (!id.is_empty()).then(|| PersonRef { id: id.clone(), name: name.clone() })
+    (!id.is_empty()).then(|| PersonRef {
+        id: id.clone(),
+        name: name.clone(),
+    })
 }
 
 fn health(health: Option<&Health>, platform: &str) -> HealthView {
@@ -258,7 +270,11 @@ fn health(health: Option<&Health>, platform: &str) -> HealthView {
         since: Time::of(health.since_ms),
         checked_at: Time::of(health.checked_at_ms),
         check_state: if health.check_delayed { "delayed" } else { "ok" },
-        reasons: health.reasons.iter().map(|reason| reason_view(reason, platform)).collect(),
+        reasons: health
+            .reasons
+            .iter()
+            .map(|reason| reason_view(reason, platform))
+            .collect(),
         notices: health.notices.iter().map(notice).collect(),
     }
 }
@@ -271,12 +287,20 @@ fn reason_view(reason: &Reason, platform: &str) -> ReasonView {
         permissions: permissions(&reason.permissions),
         blocks: reason.blocks.clone(),
         still_works: reason.still_works.clone(),
-        fix: Fix { kind: reason.fix.clone() },
+        fix: Fix {
+            kind: reason.fix.clone(),
+        },
     }
 }
 
 fn permissions(missing: &[MissingPermission]) -> Vec<Permission> {
-    missing.iter().map(|p| Permission { scope: p.scope.clone(), label: p.label.clone() }).collect()
+    missing
+        .iter()
+        .map(|p| Permission {
+            scope: p.scope.clone(),
+            label: p.label.clone(),
+        })
+        .collect()
 }
 
 fn notice(notice: &Notice) -> NoticeView {
@@ -301,9 +325,15 @@ fn token(account: &Account) -> TokenView {
 pub fn impact(account: &Account) -> Impact {
     let scheduled = account.scheduled.unwrap_or_default();
     if account.can_publish && !is_amber(account) {
-        return Impact { scheduled_posts_at_risk: 0, next_at: None };
+        return Impact {
+            scheduled_posts_at_risk: 0,
+            next_at: None,
+        };
     }
-    Impact { scheduled_posts_at_risk: scheduled.count, next_at: Time::of(scheduled.next_at_ms) }
+    Impact {
+        scheduled_posts_at_risk: scheduled.count,
+        next_at: Time::of(scheduled.next_at_ms),
+    }
 }
 
 fn revocation(state: RevocationState) -> Option<&'static str> {
@@ -320,8 +350,14 @@ fn revocation(state: RevocationState) -> Option<&'static str> {
 fn permitted_actions(account: &Account, lens: &Lens) -> Vec<&'static str> {
     let manages = lens.role >= Role::Admin;
     let connected = is_connected(account);
-    let refreshable = lens.catalogue.connector(&account.connector).is_some_and(|c| c.announced_refresh);
-    let diagnosable = lens.catalogue.platform(&account.platform).is_some_and(|p| p.token_diagnostics);
+    let refreshable = lens
+        .catalogue
+        .connector(&account.connector)
+        .is_some_and(|c| c.announced_refresh);
+    let diagnosable = lens
+        .catalogue
+        .platform(&account.platform)
+        .is_some_and(|p| p.token_diagnostics);
     let offers = [
         ("create_post", connected && !account.plan_locked),
         ("reconnect", manages && !account.plan_locked),
@@ -330,5 +366,8 @@ fn permitted_actions(account: &Account, lens: &Lens) -> Vec<&'static str> {
         ("refresh_token", manages && connected && refreshable),
         ("view_diagnostics", manages && connected && diagnosable),
     ];
-    offers.into_iter().filter_map(|(name, offered)| offered.then_some(name)).collect()
+    offers
+        .into_iter()
+        .filter_map(|(name, offered)| offered.then_some(name))
+        .collect()
 }

@@ -20,7 +20,10 @@ impl Catalogue {
 
     /// The connector of this id, of whichever platform.
     pub fn connector(&self, id: &str) -> Option<&Connector> {
-        self.platforms.iter().flat_map(|platform| &platform.connectors).find(|connector| connector.id == id)
+        self.platforms
+            .iter()
+            .flat_map(|platform| &platform.connectors)
+            .find(|connector| connector.id == id)
     }
 
     /// Name for sentences: "X"; the id itself when the catalogue does not know it.
@@ -30,7 +33,10 @@ impl Catalogue {
 
     /// Title of a plan by its name.
     pub fn plan_title<'a>(&'a self, name: &'a str) -> &'a str {
-        self.plans.iter().find(|plan| plan.name == name).map_or(name, |plan| &plan.title)
+        self.plans
+            .iter()
+            .find(|plan| plan.name == name)
+            .map_or(name, |plan| &plan.title)
     }
 
     /// The cheapest plan that has the platform, or will have it.

@@ -82,7 +82,11 @@ pub fn diagnostics(answer: &GetDiagnosticsResponse) -> DiagnosticsView {
 }
 
 pub(super) fn scope(scope: &Scope) -> ScopeView {
-    ScopeView { scope: scope.name.clone(), label: scope.label.clone(), required: scope.required }
+    ScopeView {
+        scope: scope.name.clone(),
+        label: scope.label.clone(),
+        required: scope.required,
+    }
 }
 
 fn grant(grant: &Grant) -> GrantView {

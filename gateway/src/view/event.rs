@@ -78,8 +78,14 @@ pub fn toast(event: &Event, locale: Locale) -> Option<Toast> {
     let text = text::message(&event.toast, &event.account_name, &event.actor_name, locale)?;
     Some(Toast {
         message_id: event.toast.clone(),
-        params: ToastParams { account: event.account_name.clone() },
+        params: ToastParams {
+            account: event.account_name.clone(),
+        },
         text,
-        urgency: if event.toast == "token_refreshed" { "polite" } else { "assertive" },
+        urgency: if event.toast == "token_refreshed" {
+            "polite"
+        } else {
+            "assertive"
+        },
     })
 }

@@ -98,7 +98,11 @@ pub fn platform(platform: &Platform, catalogue: &Catalogue) -> PlatformView {
         id: platform.id.clone(),
         title: platform.title.clone(),
         short_title: platform.short_title.clone(),
-        availability: if platform.connectable { "available" } else { "coming_soon" },
+        availability: if platform.connectable {
+            "available"
+        } else {
+            "coming_soon"
+        },
         min_plan: catalogue.min_plan(&platform.id).map(|plan| plan.name.clone()),
         capabilities: platform.capabilities.clone(),
         connectors: platform.connectors.iter().map(connector).collect(),
@@ -123,7 +127,11 @@ pub fn entitlements(workspace: &Workspace) -> EntitlementsView {
         workspace_id: workspace.workspace_id.clone(),
         plan: plan.name,
         plan_title: plan.title,
-        accounts: AccountUsage { used: workspace.used, reserved: workspace.reserved, max: plan.max_accounts },
+        accounts: AccountUsage {
+            used: workspace.used,
+            reserved: workspace.reserved,
+            max: plan.max_accounts,
+        },
         platforms: workspace
             .platforms
             .iter()

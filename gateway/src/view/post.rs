@@ -54,7 +54,14 @@ pub fn post(post: &Post) -> PostView {
     PostView {
         id: post.platform_post_id.clone(),
         text: post.text.clone(),
-        media: post.media.iter().map(|m| MediaView { kind: m.kind.clone(), url: m.url.clone() }).collect(),
+        media: post
+            .media
+            .iter()
+            .map(|m| MediaView {
+                kind: m.kind.clone(),
+                url: m.url.clone(),
+            })
+            .collect(),
         permalink: post.permalink.clone(),
         published_at: Time::of(post.published_at_ms),
         reactions: post.reactions,
@@ -63,7 +70,10 @@ pub fn post(post: &Post) -> PostView {
         comment_previews: post
             .comment_previews
             .iter()
-            .map(|c| CommentPreview { author: c.author.clone(), text: c.text.clone() })
+            .map(|c| CommentPreview {
+                author: c.author.clone(),
+                text: c.text.clone(),
+            })
             .collect(),
     }
 }

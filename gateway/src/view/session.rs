@@ -92,7 +92,11 @@ pub fn session(session: &ConnectSession, lens: &Lens) -> SessionView {
         authorize_url: None,
         created_at: Time::of(session.created_at_ms),
         expires_at: Time::of(session.expires_at_ms),
-        destinations: session.destinations.iter().map(|one| destination(&session.id, one)).collect(),
+        destinations: session
+            .destinations
+            .iter()
+            .map(|one| destination(&session.id, one))
+            .collect(),
         skipped: session.skipped.clone(),
         result: result(session, lens),
     }
@@ -129,6 +133,9 @@ fn result(session: &ConnectSession, lens: &Lens) -> Option<SessionResult> {
     );
     over.then(|| SessionResult {
         accounts: session.accounts.iter().map(|one| account(one, lens)).collect(),
-        problem: session.problem.as_ref().map(|problem| ProblemBody::of_session(problem, lens)),
+        problem: session
+            .problem
+            .as_ref()
+            .map(|problem| ProblemBody::of_session(problem, lens)),
     })
 }

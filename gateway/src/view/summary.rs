@@ -32,7 +32,10 @@ pub fn summary(answer: &SummarizeAccountsResponse) -> SummaryView {
         healthy: answer.healthy,
         needs_reconnect: answer.needs_reconnect,
         checked_at: Time::of(answer.checked_at_ms),
-        posts_at_risk: Impact { scheduled_posts_at_risk: at_risk.count, next_at: Time::of(at_risk.next_at_ms) },
+        posts_at_risk: Impact {
+            scheduled_posts_at_risk: at_risk.count,
+            next_at: Time::of(at_risk.next_at_ms),
+        },
         unread_notifications: answer.unread_notifications,
     }
 }

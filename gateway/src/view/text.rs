@@ -63,7 +63,14 @@ fn somebody(actor: &str) -> &str {
 
 /// One sentence for a reason, without times: those are in fields of their own.
 pub(super) fn reason(reason: &Reason, platform: &str) -> String {
-    let permissions = || reason.permissions.iter().map(|p| p.label.as_str()).collect::<Vec<_>>().join(", ");
+    let permissions = || {
+        reason
+            .permissions
+            .iter()
+            .map(|p| p.label.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match (reason.code.as_str(), reason.detail.as_str()) {
         ("token_expired", _) => "Token expired".to_owned(),
         ("refresh_failed", _) => "Automatic refresh failed 3 times".to_owned(),

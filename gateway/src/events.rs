@@ -1,0 +1,226 @@
+//! `GET …/events`: live changes of a workspace as server-sent events.
+//!
+//! Every message has `id`, `event` (the type) and JSON `data` of [`view::EventView`]'s shape. The stream reads from accounts, so
+//! a client that comes back with `Last-Event-ID` misses nothing that is kept, and is told `sync.required` where something is
+//! not. An open stream is what "the app is open" means: it asks for a check at once and then hourly.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event as Message, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream};
+use http::{HeaderMap, HeaderValue, header};
+use kit::{Code, Failure};
+use proto::accounts::v1::watch_events_response::Item;
+use proto::accounts::v1::{CheckHealthRequest, CheckTrigger, WatchEventsRequest, WatchEventsResponse};
+use tokio::time::Instant;
+use tonic::Streaming;
+
+use crate::api::Path;
+use crate::api::path::InWorkspace;
+use crate::problem::Problem;
+use crate::session::{Viewer, context};
+use crate::state::App;
+use crate::streams::Place;
+use crate::view::{self, EventView, Lens};
+
+/// How long a client waits before it comes back.
+const RETRY: Duration = Duration::from_millis(3000);
+const CHECK_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// True for the path of a live stream.
+pub(crate) fn is_stream(path: &str) -> bool {
+    path.starts_with("/api/") && path.ends_with("/events")
+}
+
+/// Live changes. `Last-Event-ID` goes on after an event; `sync.required` says to read everything anew.
+#[utoipa::path(get, path = "/workspaces/{workspace_id}/events", tag = "events",
+    params(("Last-Event-ID" = Option<i64>, Header, description = "The last event that was seen")),
+    responses((status = 200, body = EventView, content_type = "text/event-stream")))]
+pub(crate) async fn stream(
+    State(app): State<App>,
+    viewer: Viewer,
+    Path(path): Path<InWorkspace>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let after_id = last_event_id(&headers)?;
+    let Some(place) = app.streams.enter(&viewer.person.user_id) else {
+        let failure = Failure::new(Code::RateLimited, "too many live streams are open; close one");
+        return Err(failure.retry_after(Duration::from_secs(5)).into());
+    };
+    let lens = app.lens(&viewer).await?;
+    let lifetime = lifetime(&app, &viewer);
+    let message = WatchEventsRequest {
+        workspace_id: path.workspace_id,
+        after_id,
+    };
+    let request = viewer.context.clone().within(lifetime + RETRY).request(message);
+    let changes = app.accounts().watch_events(request).await?.into_inner();
+    let open = Open {
+        changes,
+        lens,
+        workspace_id: viewer.person.workspace_id.clone(),
+        ends: Instant::now() + lifetime,
+        next_check: None,
+        greeted: false,
+        viewer,
+        app,
+        _place: place,
+    };
+    let mut response = Sse::new(messages(open)).into_response();
+    // Proxies that buffer would hold events back.
+    response
+        .headers_mut()
+        .insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// About an hour, a tenth more or less, so that not all come back at once; never longer than the credentials.
+fn lifetime(app: &App, viewer: &Viewer) -> Duration {
+    let jitter = kit::id::sha256(kit::id::secret().as_bytes())[0];
+    let lifetime = app
+        .config
+        .stream_lifetime
+        .mul_f64(0.9 + 0.2 * f64::from(jitter) / 255.0);
+    let left = viewer
+        .identity
+        .expires_at_ms
+        .map(|at| Duration::from_millis(u64::try_from(at - app.clock().now_ms()).unwrap_or(0)));
+    left.map_or(lifetime, |left| left.min(lifetime))
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let Some(value) = headers.get("last-event-id") else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or("?");
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        Ok(id) if digits => Ok(Some(id)),
+        _ if text.is_empty() => Ok(None),
+        _ => Err(Problem::new(Code::BadRequest, "Last-Event-ID is not one of ours")),
+    }
+}
+
+/// One open stream.
+struct Open {
+    changes: Streaming<WatchEventsResponse>,
+    lens: Lens,
+    workspace_id: String,
+    ends: Instant,
+    /// On the hub's clock; `None` = now.
+    next_check: Option<i64>,
+    greeted: bool,
+    viewer: Viewer,
+    app: App,
+    _place: Place,
+}
+
+fn messages(open: Open) -> impl Stream<Item = Result<Message, Infallible>> {
+    stream::unfold(open, |mut open| async move {
+        let message = open.next().await?;
+        Some((Ok(message), open))
+    })
+}
+
+impl Open {
+    /// The next message, or the end: of its time, of the process, or of the stream behind it.
+    async fn next(&mut self) -> Option<Message> {
+        if !self.greeted {
+            self.greeted = true;
+            return Some(Message::default().retry(RETRY).comment("open"));
+        }
+        loop {
+            let now = self.app.clock().now_ms();
+            let due = self.next_check.unwrap_or(now);
+            if due <= now {
+                self.check();
+                self.next_check = Some(now + kit::clock::millis(CHECK_INTERVAL));
+                continue;
+            }
+            let (app, until_check) = (
+                self.app.clone(),
+                Duration::from_millis(u64::try_from(due - now).unwrap_or(0)),
+            );
+            tokio::select! {
+                biased;
+                () = app.shutdown.cancelled() => return None,
+                () = tokio::time::sleep_until(self.ends) => return None,
+                change = self.changes.message() => {
+                    // A stream that broke behind us ends here too: the client comes back and goes on where it was.
+                    return self.message(change.ok()??.item?);
+                }
+                () = app.clock().sleep(until_check) => {}
+                () = tokio::time::sleep(app.config.stream_heartbeat) => return Some(Message::default().comment("still here")),
+            }
+        }
+    }
+
+    fn message(&self, item: Item) -> Option<Message> {
+        match item {
+            Item::Event(event) => {
+                let view = view::event(&event, &self.lens);
+                let data = serde_json::to_string(&view).ok()?;
+                Some(Message::default().id(event.id.to_string()).event(view.kind).data(data))
+            }
+            Item::SyncRequired(id) => {
+                let at = jiff::Timestamp::from_millisecond(self.app.clock().now_ms()).unwrap_or_default();
+                let data = serde_json::json!({
+                    "id": id, "type": "sync.required", "occurred_at": at.to_string(),
+                    "workspace_id": self.workspace_id, "data": {},
+                });
+                Some(
+                    Message::default()
+                        .id(id.to_string())
+                        .event("sync.required")
+                        .data(data.to_string()),
+                )
+            }
+            // No data: the client only remembers where to go on.
+            Item::StartedAfter(id) => Some(Message::default().id(id.to_string()).comment("from here")),
+        }
+    }
+
+    /// Asks for a check of the workspace, at most once per interval over all gateways. It does not hold the stream up.
+    fn check(&self) {
+        let Ok(context) = context(&self.app, self.viewer.person.clone()) else {
+            return;
+        };
+        let message = CheckHealthRequest {
+            workspace_id: self.workspace_id.clone(),
+            account_id: String::new(),
+            trigger: CheckTrigger::Open.into(),
+        };
+        let mut accounts = self.app.accounts();
+        self.app.tasks.spawn(async move {
+            if let Err(status) = accounts.check_health(context.request(message)).await {
+                tracing::debug!(code = ?status.code(), "the check of an open page was not started");
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn k4_a_last_event_id_is_a_number_of_ours_or_refused() {
+        let of = |text: &'static str| {
+            last_event_id(&HeaderMap::from_iter([(
+                "last-event-id".parse().unwrap(),
+                HeaderValue::from_static(text),
+            )]))
+        };
+        assert_eq!(of("42").unwrap(), Some(42));
+        assert_eq!(last_event_id(&HeaderMap::new()).unwrap(), None);
+        for bad in ["-1", "abc", "1e3", "99999999999999999999", " 7", "+7"] {
+            assert_eq!(of(bad).unwrap_err().0.code, Code::BadRequest, "{bad}");
+        }
+    }
+}

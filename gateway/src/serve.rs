@@ -1,0 +1,169 @@
+//! Puts the gateway together and serves HTTP/1.1 on a listener until told to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use kit::grpc::Context;
+use kit::shared::Shared;
+use kit::{Code, Common, config};
+use proto::entitlements::v1::ListPlansRequest;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::auth::Auth;
+use crate::avatars::{self, Avatars};
+use crate::config::{Links, Section};
+use crate::problem::Problem;
+use crate::state::{App, Parts};
+use crate::{api, dev, layers, oauth, page, webhooks};
+
+/// Requests under way may take this long once the process is told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+const LARGEST_HEAD: usize = 16 * 1024;
+const MOST_HEADERS: usize = 100;
+
+/// What the gateway is made of.
+pub struct Config {
+    /// What all services share.
+    pub common: Common,
+    /// `[gateway]`
+    pub section: Section,
+    /// `[links]`
+    pub links: Links,
+}
+
+/// Serves until `shutdown`, then lets requests end and closes live streams.
+///
+/// # Errors
+/// When the configuration cannot be used, or Redis cannot be reached at the start.
+pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let app = build(config, listener.local_addr()?, &shutdown).await?;
+    accept(&app, listener, shutdown).await;
+    app.tasks.drain(DRAIN).await;
+    Ok(())
+}
+
+async fn build(config: Config, listen: std::net::SocketAddr, shutdown: &CancellationToken) -> anyhow::Result<App> {
+    let Config { common, section, links } = config;
+    if common.dev() {
+        config::check_loopback(
+            "gateway.listen",
+            listen,
+            "auth.mode = dev signs anybody in",
+            "listen on 127.0.0.1, or set auth.mode = oidc",
+        )?;
+    }
+    Ok(App::new(Parts {
+        auth: Auth::build(&common)?,
+        shared: Shared::connect(&common.redis, "gateway").await?,
+        avatars: Avatars::new(section.avatar_hosts.clone(), section.avatar_max_bytes, common.dev())?,
+        shutdown: shutdown.clone(),
+        config: section,
+        common,
+        links,
+    }))
+}
+
+/// All routes with all layers.
+pub fn router(app: &App) -> Router {
+    let routes = Router::new()
+        .route("/", get(|| async { Redirect::to("/connections") }))
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(ready))
+        .route("/media/avatars/{account_id}", get(avatars::of_account))
+        .route(
+            "/media/avatars/{session_id}/{destination_id}",
+            get(avatars::of_destination),
+        )
+        .merge(api::router(app))
+        .merge(oauth::router())
+        .merge(webhooks::router())
+        .merge(dev::router(app))
+        .merge(page::router())
+        .fallback(|| async { Problem::not_found() })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(Code::MethodNotAllowed, "this path does not take this verb")
+        })
+        .layer(DefaultBodyLimit::max(app.config.max_body_bytes));
+    layers::around(routes, app).with_state(app.clone())
+}
+
+/// Ready when the services answer: platforms and plans are what every page needs.
+async fn ready(State(app): State<App>) -> Response {
+    if app.shutdown.is_cancelled() {
+        return Problem::new(Code::Unavailable, "going down").into_response();
+    }
+    let context = Context::background().within(Duration::from_secs(2));
+    let plans = app
+        .entitlements()
+        .list_plans(context.request(ListPlansRequest {}))
+        .await;
+    match (plans, app.catalogue().await) {
+        (Ok(_), Ok(_)) => "ready".into_response(),
+        (Err(status), _) => Problem::from(status).into_response(),
+        (_, Err(problem)) => problem.into_response(),
+    }
+}
+
+async fn accept(app: &App, listener: TcpListener, shutdown: CancellationToken) {
+    let routes = router(app);
+    let open = Arc::new(Semaphore::new(app.config.max_connections));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let Ok(place) = open.clone().acquire_owned().await else {
+            break;
+        };
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.cancelled() => break,
+        };
+        let Ok((stream, _)) = stream else {
+            // Out of file descriptors, or the client was gone already: the next one may do better.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let connection = graceful.watch(connection(stream, routes.clone(), app.config.header_timeout));
+        tokio::spawn(async move {
+            // A client that goes away is no event.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some connections did not end in time");
+    }
+}
+
+/// hyper by hand rather than `axum::serve`, which has no time-out for headers.
+fn connection(
+    stream: TcpStream,
+    routes: Router,
+    header_timeout: Duration,
+) -> hyper::server::conn::http1::Connection<
+    TokioIo<TcpStream>,
+    TowerToHyperService<
+        impl tower::Service<http::Request<Incoming>, Response = Response, Error = std::convert::Infallible, Future: Send>
+        + Clone
+        + Send,
+    >,
+> {
+    let _ = stream.set_nodelay(true);
+    let service = routes.map_request(|request: http::Request<Incoming>| request.map(axum::body::Body::new));
+    hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_buf_size(LARGEST_HEAD)
+        .max_headers(MOST_HEADERS)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+}

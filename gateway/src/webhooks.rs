@@ -1,0 +1,138 @@
+//! The platforms' own calls to us: a person removed the app, wants their data deleted, withdrew a permission.
+//!
+//! The raw bytes go to platforms, which knows the secrets, and what it verified goes to tokens. An error of ours is never
+//! answered with 2xx: the platform must try again.
+
+use axum::Json;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{OriginalUri, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::{HeaderMap, StatusCode};
+use kit::Code;
+use kit::grpc::Context;
+use proto::platforms::v1::{PlatformEvent, VerifyCallbackRequest};
+use proto::tokens::v1::ApplyPlatformEventRequest;
+use serde::Serialize;
+use url::form_urlencoded;
+
+use crate::api::{Path, read_body};
+use crate::problem::Problem;
+use crate::state::App;
+
+/// Headers that signatures are made of.
+const SIGNATURES: &[&str] = &["content-type", "x-hub-signature-256", "tiktok-signature"];
+
+/// Routes of the platforms' calls.
+pub(crate) fn router() -> Router<App> {
+    Router::new()
+        .route("/webhooks/meta", get(challenge).post(meta))
+        .route("/webhooks/instagram", get(challenge).post(instagram))
+        .route("/webhooks/tiktok", post(tiktok))
+        .route("/webhooks/meta/deauthorize", post(meta))
+        .route("/webhooks/instagram/deauthorize", post(instagram))
+        .route("/webhooks/meta/deletion", post(meta_deletion))
+        .route("/webhooks/instagram/deletion", post(instagram_deletion))
+        .route("/webhooks/deletions/{code}", get(deletion))
+}
+
+/// What Meta wants to hear about a deletion.
+#[derive(Serialize)]
+struct Deletion {
+    url: String,
+    confirmation_code: String,
+}
+
+async fn meta(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<StatusCode, Problem> {
+    accept(&app, "meta", uri, request).await.map(|_| StatusCode::OK)
+}
+
+async fn instagram(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<StatusCode, Problem> {
+    accept(&app, "instagram", uri, request).await.map(|_| StatusCode::OK)
+}
+
+async fn tiktok(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<StatusCode, Problem> {
+    accept(&app, "tiktok", uri, request).await.map(|_| StatusCode::OK)
+}
+
+async fn meta_deletion(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<Response, Problem> {
+    accept(&app, "meta", uri, request)
+        .await
+        .map(|events| confirm(&app, &events))
+}
+
+async fn instagram_deletion(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<Response, Problem> {
+    accept(&app, "instagram", uri, request)
+        .await
+        .map(|events| confirm(&app, &events))
+}
+
+/// Verifies the call and makes it effective before it is answered.
+async fn accept(app: &App, source: &str, uri: OriginalUri, request: Request) -> Result<Vec<PlatformEvent>, Problem> {
+    let (parts, body) = request.into_parts();
+    let body = read_body(body, app.config.max_body_bytes).await?;
+    let context = Context::background().within(app.config.request_timeout);
+    let message = VerifyCallbackRequest {
+        source: source.to_owned(),
+        headers: signature_headers(&parts.headers, uri.path()),
+        body: body.to_vec(),
+    };
+    let verified = app
+        .platforms()
+        .verify_callback(context.request(message))
+        .await?
+        .into_inner();
+    for event in &verified.events {
+        let message = ApplyPlatformEventRequest {
+            event: Some(event.clone()),
+        };
+        app.tokens().apply_platform_event(context.request(message)).await?;
+    }
+    tracing::info!(source, events = verified.events.len(), "a platform's call was accepted");
+    Ok(verified.events)
+}
+
+/// Signatures, and under `:path` which of a platform's callbacks was called: their bodies look alike.
+fn signature_headers(headers: &HeaderMap, path: &str) -> std::collections::HashMap<String, String> {
+    let text = |name: &&str| Some(((*name).to_owned(), headers.get(*name)?.to_str().ok()?.to_owned()));
+    SIGNATURES
+        .iter()
+        .filter_map(text)
+        .chain([(":path".to_owned(), path.to_owned())])
+        .collect()
+}
+
+/// The code is derived from the event, so that a repetition is told the same.
+fn confirm(app: &App, events: &[PlatformEvent]) -> Response {
+    let event_id = events.first().map(|event| event.event_id.as_str()).unwrap_or_default();
+    let confirmation_code = kit::id::sha256_hex(event_id.as_bytes())[..24].to_owned();
+    let url = format!("{}/webhooks/deletions/{confirmation_code}", app.config.origin());
+    Json(Deletion { url, confirmation_code }).into_response()
+}
+
+/// `GET /webhooks/deletions/{code}`: what a person is told who follows Meta's link.
+async fn deletion(Path(code): Path<String>) -> Response {
+    format!("Request {code}: the access that was removed is destroyed here, and the personal data of it with it.\n")
+        .into_response()
+}
+
+/// `GET ?hub.mode=subscribe&hub.challenge=…&hub.verify_token=…`: proves that the address is ours.
+async fn challenge(State(app): State<App>, OriginalUri(uri): OriginalUri) -> Result<Bytes, Problem> {
+    let query = uri.query().unwrap_or_default();
+    let one = |name: &str| {
+        form_urlencoded::parse(query.as_bytes())
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.into_owned())
+    };
+    let wanted = app.config.webhook_verify_token.expose();
+    // Hashes are compared, so that the time taken tells nothing of the token.
+    let digest = |text: &str| kit::id::sha256(text.as_bytes());
+    let is_known = !wanted.is_empty() && one("hub.verify_token").is_some_and(|token| digest(&token) == digest(wanted));
+    let challenge =
+        one("hub.challenge").filter(|text| text.len() <= 256 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    match challenge.filter(|_| is_known && one("hub.mode").as_deref() == Some("subscribe")) {
+        Some(challenge) => Ok(Bytes::from(challenge)),
+        None => Err(Problem::new(Code::CallerNotAllowed, "the verification does not match")),
+    }
+}
