@@ -1,0 +1,128 @@
+//! The two calls that are made once per id: trading a code and renewing a token. Each goes through the budget, marks that
+//! it was sent, sends, and reports what became of it. A wrong client secret is the one refusal that is answered with a
+//! second call, with the other secret: the platform did not look at the token then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::common::v1::ErrorClass;
+use proto::platforms::v1::{Answers, Credential, Delivery, RawAnswer};
+
+use crate::adapter::Adapter;
+use crate::classify::On;
+use crate::ctx::Ctx;
+use crate::http::{self, Outgoing, Sent, TOKEN_BODY};
+use crate::interpret::{EXPIRED, renews_itself};
+use crate::oauth::CodeGrant;
+use crate::pace::Showed;
+use crate::receipts::Flight;
+use crate::reply::{self, TokenReply};
+
+/// Longest time for a token call. Callers stop waiting sooner; an answer after that is kept all the same.
+pub(crate) const CALL: Duration = Duration::from_secs(90);
+
+/// What an exchange needs; owned, because the work outlives its caller.
+pub(crate) struct Code {
+    pub(crate) code: String,
+    pub(crate) redirect_uri: String,
+    pub(crate) verifier: String,
+}
+
+fn answers(answers: Vec<RawAnswer>, delivery: Delivery, reason: &str) -> Answers {
+    Answers { answers, delivery: delivery.into(), reason: reason.to_owned(), retry_after_ms: 0 }
+}
+
+/// Trades a code, and goes on from `early` when a process that died had come so far.
+pub(crate) async fn exchange(ctx: Arc<Ctx>, adapter: &'static dyn Adapter, code: Code, flight: Flight, early: Option<Answers>) -> Answers {
+    let mut got = match early {
+        Some(early) => early,
+        None => {
+            let grant = CodeGrant { code: &code.code, redirect_uri: &code.redirect_uri, verifier: &code.verifier };
+            once(&ctx, On::Code, &flight, || Some(adapter.code_call(&ctx.app, &grant))).await
+        }
+    };
+    while got.delivery() == Delivery::Answered {
+        let Some(next) = adapter.next_call(&ctx.app, &got.answers) else { break };
+        flight.keep_early(&got).await;
+        match http::send(&ctx.http, &ctx.clock, next, TOKEN_BODY, CALL).await {
+            Sent::Answered(answer) => {
+                ctx.judge("", On::Refresh, &answer).await;
+                got.answers.push(answer);
+            }
+            // The first token is good for a while; the next refresh makes up for it.
+            Sent::NotSent(reason) | Sent::Unknown(reason, _) => {
+                reason.clone_into(&mut got.reason);
+                break;
+            }
+        }
+    }
+    got
+}
+
+/// Renews with one call.
+pub(crate) async fn refresh(ctx: Arc<Ctx>, adapter: &'static dyn Adapter, credential: Credential, send_before_ms: i64, flight: Flight) -> Answers {
+    let (now_ms, end) = (ctx.clock.now_ms(), credential.access_expires_at_ms);
+    if send_before_ms > 0 && now_ms > send_before_ms {
+        return answers(Vec::new(), Delivery::NotSent, "too late to send");
+    }
+    if renews_itself(&credential) && end > 0 && end <= now_ms {
+        return answers(Vec::new(), Delivery::NotSent, EXPIRED);
+    }
+    let young_until = credential.issued_at_ms + adapter.spec().min_refresh_age_ms;
+    if credential.issued_at_ms > 0 && now_ms < young_until {
+        let mut early = answers(Vec::new(), Delivery::HeldBack, "the token is too young to be renewed");
+        early.retry_after_ms = young_until - now_ms;
+        return early;
+    }
+    once(&ctx, On::Refresh, &flight, || adapter.refresh_call(&ctx.app, &credential)).await
+}
+
+/// Sends what `build` makes, and once more with the other client secret if the platform refused the first.
+async fn once(ctx: &Ctx, on: On, flight: &Flight, build: impl Fn() -> Option<Outgoing>) -> Answers {
+    let Some(outgoing) = build() else {
+        return answers(Vec::new(), Delivery::NotSent, "there is nothing to renew this credential with");
+    };
+    let permit = match ctx.pace.admit("").await {
+        Ok(permit) => permit,
+        Err(wait) => {
+            let mut held = answers(Vec::new(), Delivery::HeldBack, "our call budget is used up");
+            held.retry_after_ms = i64::try_from(wait.as_millis()).unwrap_or(0);
+            return held;
+        }
+    };
+    flight.mark_sent().await;
+    let (mut got, class) = send(ctx, on, outgoing).await;
+    if class == Some(ErrorClass::AppMisconfigured)
+        && ctx.app.switch_secret()
+        && let Some(outgoing) = build()
+    {
+        tracing::warn!(connector = ctx.spec.id, "the platform refused our client secret; trying the other one");
+        (got, _) = send(ctx, on, outgoing).await;
+    }
+    drop(permit);
+    got
+}
+
+async fn send(ctx: &Ctx, on: On, outgoing: Outgoing) -> (Answers, Option<ErrorClass>) {
+    match http::send(&ctx.http, &ctx.clock, outgoing, TOKEN_BODY, CALL).await {
+        Sent::Answered(answer) => {
+            let (error, _) = ctx.judge("", on, &answer).await;
+            (answers(vec![answer], Delivery::Answered, ""), error.map(|error| error.class()))
+        }
+        Sent::NotSent(reason) => {
+            ctx.pace.showed(Showed::Trouble);
+            (answers(Vec::new(), Delivery::NotSent, reason), None)
+        }
+        Sent::Unknown(reason, partial) => {
+            ctx.pace.showed(Showed::Trouble);
+            let useful = partial.as_ref().is_some_and(says_something);
+            let delivery = if useful { Delivery::Answered } else { Delivery::Unknown };
+            (answers(partial.into_iter().collect(), delivery, reason), None)
+        }
+    }
+}
+
+/// Whether an answer that was cut short still decides: a refusal, or a whole token in it.
+fn says_something(answer: &RawAnswer) -> bool {
+    !reply::accepted(answer) || TokenReply::read(&answer.body).access_token.is_some() || reply::salvage(&answer.body).is_some()
+}
