@@ -72,69 +72,63 @@ pub(crate) struct Request {
 }
 
 /// Does it; the error says what the request got wrong.
-pub(crate) fn perform(world: &mut World, request: Request) -> Result<(), String> {
+pub(crate) fn perform(world: &mut World, request: &Request) -> Result<(), String> {
     let Request {
         platform,
         person,
         action,
     } = request;
-    if world.person(&person).is_none() {
+    if world.person(person).is_none() {
         return Err(format!("no person \"{person}\""));
     }
-    let grants: Vec<u64> = world
+    let own = world
         .grants()
-        .filter(|grant| grant.platform == platform && grant.person == person && !grant.ended)
-        .map(|grant| grant.id)
-        .collect();
+        .filter(|grant| grant.platform == *platform && grant.person == *person && !grant.ended);
+    let grants: Vec<u64> = own.map(|grant| grant.id).collect();
     match action {
-        Action::Expire { which, in_seconds } => {
-            grants
-                .iter()
-                .for_each(|&grant| world.expire_tokens(grant, in_seconds, |token| which.includes(token)));
-        }
-        Action::Revoke { which: Which::Both } => {
-            grants.iter().for_each(|&grant| world.end_grant(grant, Death::Revoked));
-        }
-        Action::Revoke { which } => {
-            grants
-                .iter()
-                .for_each(|&grant| world.end_tokens(grant, Death::Revoked, |token| which.includes(token)));
-        }
-        Action::PasswordChanged => {
-            grants
-                .iter()
-                .for_each(|&grant| world.end_tokens(grant, Death::PasswordChanged, |_| true));
-        }
-        Action::LoggedOut => grants
-            .iter()
-            .for_each(|&grant| world.end_tokens(grant, Death::LoggedOut, |_| true)),
-        Action::RemovePermission { permission } => {
-            let removed = [permission];
-            grants.iter().for_each(|&grant| world.shrink_scopes(grant, &removed));
-        }
-        Action::Role { destination, tasks } => set_role(world, &grants, &person, &destination, tasks)?,
+        Action::Role { destination, tasks } => return set_role(world, &grants, person, destination, tasks),
         Action::UnlinkInstagram { destination } => {
-            let page = world.pages.iter_mut().find(|page| page.id == destination);
+            let page = world.pages.iter_mut().find(|page| page.id == *destination);
             page.ok_or_else(|| format!("no Page \"{destination}\""))?.instagram = None;
         }
         Action::AccountType { account_type } => {
             let account = world.instagram.iter_mut().find(|account| account.person == person);
-            account.ok_or("no Instagram account")?.account_type = account_type;
+            account
+                .ok_or("no Instagram account")?
+                .account_type
+                .clone_from(account_type);
         }
-        Action::Checkpoint { on } => world
-            .people
-            .iter_mut()
-            .filter(|one| one.id == person)
-            .for_each(|one| one.checkpoint = on),
+        Action::Checkpoint { on } => {
+            for one in world.people.iter_mut().filter(|one| one.id == person) {
+                one.checkpoint = *on;
+            }
+        }
         Action::Rename { name } => {
-            world
-                .people
-                .iter_mut()
-                .filter(|one| one.id == person)
-                .for_each(|one| one.name.clone_from(&name));
+            for one in world.people.iter_mut().filter(|one| one.id == person) {
+                one.name.clone_from(name);
+            }
+        }
+        _ => {
+            for grant in grants {
+                change_grant(world, grant, action);
+            }
         }
     }
     Ok(())
+}
+
+fn change_grant(world: &mut World, grant: u64, action: &Action) {
+    match action {
+        Action::Expire { which, in_seconds } => {
+            world.expire_tokens(grant, *in_seconds, |token| which.includes(token));
+        }
+        Action::Revoke { which: Which::Both } => world.end_grant(grant, Death::Revoked),
+        Action::Revoke { which } => world.end_tokens(grant, Death::Revoked, |token| which.includes(token)),
+        Action::PasswordChanged => world.end_tokens(grant, Death::PasswordChanged, |_| true),
+        Action::LoggedOut => world.end_tokens(grant, Death::LoggedOut, |_| true),
+        Action::RemovePermission { permission } => world.shrink_scopes(grant, std::slice::from_ref(permission)),
+        _ => {}
+    }
 }
 
 fn set_role(
@@ -142,7 +136,7 @@ fn set_role(
     grants: &[u64],
     person: &str,
     destination: &str,
-    tasks: Vec<String>,
+    tasks: &[String],
 ) -> Result<(), String> {
     let lost = tasks.is_empty();
     let page = world
@@ -162,7 +156,7 @@ fn set_role(
     if !lost {
         roles.push(Role {
             person: person.to_owned(),
-            tasks,
+            tasks: tasks.to_vec(),
         });
         return Ok(());
     }

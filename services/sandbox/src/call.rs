@@ -141,23 +141,24 @@ impl Call {
 /// One answer of an imitated platform.
 #[derive(Clone)]
 pub(crate) struct Reply {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+    pub(crate) status: u16,
+    /// Each name once.
+    headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
     /// `ok`, or a short reason for the log.
     pub(crate) outcome: String,
 }
 
 impl Reply {
-    fn new(status: u16, content_type: &'static str, body: Vec<u8>) -> Self {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let outcome = if status.as_u16() < 400 {
+    fn new(status: u16, content_type: &str, body: Vec<u8>) -> Self {
+        let headers = vec![
+            ("content-type", content_type.to_owned()),
+            ("cache-control", "no-store".to_owned()),
+        ];
+        let outcome = if status < 400 {
             "ok".to_owned()
         } else {
-            format!("status {}", status.as_u16())
+            format!("status {status}")
         };
         Self {
             status,
@@ -179,28 +180,45 @@ impl Reply {
         Self::new(status, "text/html; charset=utf-8", body.into_bytes())
     }
 
-    pub(crate) fn text(status: u16, body: String) -> Self {
-        Self::new(status, "text/plain; charset=utf-8", body.into_bytes())
+    /// An answer given word for word.
+    pub(crate) fn raw(status: u16, content_type: &str, body: String) -> Self {
+        Self::new(status, content_type, body.into_bytes())
     }
 
     pub(crate) fn redirect(to: &str) -> Self {
-        Self::new(303, "text/plain; charset=utf-8", Vec::new()).with("location", to)
+        Self::empty(303).with("location", to)
     }
 
     pub(crate) fn empty(status: u16) -> Self {
         Self::new(status, "text/plain; charset=utf-8", Vec::new())
     }
 
-    /// Adds a header; a value that HTTP forbids is left out.
+    /// Sets a header.
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.insert(HeaderName::from_static(name), value);
-        }
+        self.headers.retain(|(other, _)| *other != name);
+        self.headers.push((name, value.to_owned()));
         self
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn because(mut self, outcome: impl Into<String>) -> Self {
         self.outcome = outcome.into();
         self
+    }
+
+    /// Status and headers for the wire; a value that HTTP forbids is left out.
+    pub(crate) fn head(&self) -> (StatusCode, HeaderMap) {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let valid = self
+            .headers
+            .iter()
+            .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?)));
+        (status, valid.collect())
     }
 }

@@ -314,7 +314,7 @@ fn page(world: &World, call: &Call, dialog: &Dialog) -> Reply {
     };
     match page.render() {
         Ok(html) => Reply::html(200, html),
-        Err(error) => Reply::text(500, error.to_string()),
+        Err(error) => Reply::empty(500).because(error.to_string()),
     }
 }
 

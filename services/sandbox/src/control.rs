@@ -117,7 +117,7 @@ async fn consent(State(sandbox): Shared, Json(request): Json<ConsentRequest>) ->
     let mut world = sandbox.world();
     let dialog = match imitation.dialog(&world, &call) {
         Ok(dialog) => dialog,
-        Err(reply) => match reply.headers.get("location").and_then(|to| to.to_str().ok()) {
+        Err(reply) => match reply.header("location") {
             Some(location) => return Ok(Json(json!({"redirect_to": location}))),
             None => return refuse(reply.outcome),
         },
@@ -161,7 +161,7 @@ async fn act(
     State(sandbox): Shared,
     Json(request): Json<actions::Request>,
 ) -> Result<StatusCode, impl axum::response::IntoResponse> {
-    match actions::perform(&mut sandbox.world(), request) {
+    match actions::perform(&mut sandbox.world(), &request) {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(problem) => refuse::<StatusCode>(problem),
     }

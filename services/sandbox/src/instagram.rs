@@ -15,7 +15,7 @@ use crate::switches::{Effect, RateLimit};
 use crate::world::World;
 use crate::world::clock::DAY_MS;
 use crate::world::people::InstagramAccount;
-use crate::world::profile::Shape;
+use crate::world::profile::{Renewal, Shape};
 use crate::world::tokens::{CodeProblem, Death, Grant, Kind, NewToken, Token};
 
 const CODE_SECONDS: i64 = 3600;
@@ -334,7 +334,7 @@ fn refresh(cx: &mut Cx<'_>) -> Result<Reply, GraphError> {
     if cx.effects.any(|effect| matches!(effect, Effect::NotExtended)) {
         return Ok(long_reply(&token, now).because("not extended"));
     }
-    if cx.world.profile.instagram_refresh_keeps_token {
+    if cx.world.profile.instagram_refresh == Renewal::Same {
         cx.world
             .extend_token(token.id, cx.effects.access_seconds(REFRESHED_SECONDS));
         let token = cx.world.token(&token.value).cloned().unwrap_or(token);

@@ -93,7 +93,7 @@ pub(crate) async fn handle(sandbox: Arc<Sandbox>, call: Call) -> Option<(Deliver
     let work = tokio::spawn(process(sandbox, call, arrival, effects));
     let delivery = work
         .await
-        .unwrap_or_else(|_| Delivery::Whole(Reply::text(500, "sandbox failed".to_owned())));
+        .unwrap_or_else(|_| Delivery::Whole(Reply::empty(500).because("sandbox failed")));
     Some((delivery, guard))
 }
 
@@ -162,8 +162,8 @@ async fn process(sandbox: Arc<Sandbox>, call: Call, arrival: Arrival, effects: E
         let delivery = deliver(&mut world, &call, &arrival, &effects);
         world.request = None;
         let (status, outcome) = match &delivery {
-            Delivery::Whole(reply) | Delivery::Slow(reply) => (reply.status.as_u16(), reply.outcome.clone()),
-            Delivery::Half(reply) => (reply.status.as_u16(), format!("half sent, {}", reply.outcome)),
+            Delivery::Whole(reply) | Delivery::Slow(reply) => (reply.status, reply.outcome.clone()),
+            Delivery::Half(reply) => (reply.status, format!("half sent, {}", reply.outcome)),
             Delivery::Cut => (0, "dropped".to_owned()),
             Delivery::Never => (0, "hung".to_owned()),
         };
@@ -236,12 +236,8 @@ fn instead(imitation: &dyn Imitation, effects: &Effects, at: When, now_ms: i64) 
             body,
             when,
         } if *when == at => {
-            let reply = Reply::json(*status, &serde_json::Value::Null);
             let kind = content_type.as_deref().unwrap_or("application/json");
-            let mut reply = reply.because("scripted reply");
-            reply.body = body.clone().into_bytes();
-            reply.headers.remove("content-type");
-            Some(reply.with("content-type", kind))
+            Some(Reply::raw(*status, kind, body.clone()).because("scripted reply"))
         }
         Effect::RateLimit(limit) if at == When::Before => Some(imitation.rate_limited(limit, now_ms)),
         Effect::WrongSecret if at == When::Before => Some(imitation.wrong_secret()),

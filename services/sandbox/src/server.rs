@@ -139,8 +139,8 @@ async fn respond(
     };
     match delivery {
         Delivery::Whole(reply) => Ok(whole(reply)),
-        Delivery::Slow(reply) => Ok(slow(reply)),
-        Delivery::Half(reply) => Ok(half(reply)),
+        Delivery::Slow(reply) => Ok(slow(&reply)),
+        Delivery::Half(reply) => Ok(half(&reply)),
         Delivery::Cut => Err(hangup()),
         Delivery::Never => {
             shutdown.cancelled().await;
@@ -150,33 +150,30 @@ async fn respond(
 }
 
 fn whole(reply: Reply) -> Response<Body> {
-    (reply.status, reply.headers, reply.body).into_response()
+    let (status, headers) = reply.head();
+    (status, headers, reply.body).into_response()
 }
 
-fn half(reply: Reply) -> Response<Body> {
+fn half(reply: &Reply) -> Response<Body> {
+    let (status, headers) = reply.head();
+    let length = [(header::CONTENT_LENGTH, reply.body.len().to_string())];
     let first = Bytes::copy_from_slice(reply.body.get(..reply.body.len() / 2).unwrap_or_default());
-    let length = reply.body.len();
     let stream = futures_util::stream::iter([Ok(first), Err(hangup())]).then(|part| async move {
         if part.is_err() {
             tokio::time::sleep(BREATH).await;
         }
         part
     });
-    (
-        reply.status,
-        reply.headers,
-        [(header::CONTENT_LENGTH, length.to_string())],
-        Body::from_stream(stream),
-    )
-        .into_response()
+    (status, headers, length, Body::from_stream(stream)).into_response()
 }
 
-fn slow(reply: Reply) -> Response<Body> {
+fn slow(reply: &Reply) -> Response<Body> {
     const PIECE: usize = 10;
+    let (status, headers) = reply.head();
     let pieces: Vec<Bytes> = reply.body.chunks(PIECE).map(Bytes::copy_from_slice).collect();
     let stream = futures_util::stream::iter(pieces).then(|piece| async move {
         tokio::time::sleep(Duration::from_secs(1)).await;
         Ok::<_, Hangup>(piece)
     });
-    (reply.status, reply.headers, Body::from_stream(stream)).into_response()
+    (status, headers, Body::from_stream(stream)).into_response()
 }

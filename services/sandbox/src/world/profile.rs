@@ -28,6 +28,24 @@ pub(crate) enum Separator {
     Space,
 }
 
+/// Whether TikTok insists on PKCE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Pkce {
+    Optional,
+    Required,
+}
+
+/// What an Instagram refresh hands out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Renewal {
+    /// Another token; the old one goes on to its own end.
+    New,
+    /// The same token with a new end.
+    Same,
+}
+
 /// Name of the organisation in LinkedIn's role list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -54,13 +72,11 @@ pub(crate) struct Profile {
     pub(crate) tiktok_lives: TikTokLives,
     /// 200 or 400 for errors of TikTok's token endpoint.
     pub(crate) tiktok_token_error_status: u16,
-    /// TikTok refuses an authorization request without a challenge.
-    pub(crate) tiktok_pkce_required: bool,
+    pub(crate) tiktok_pkce: Pkce,
     pub(crate) instagram_shape: Shape,
     /// Graph error code for refreshing a token that is younger than 24 h.
     pub(crate) instagram_young_refresh_code: i64,
-    /// A refresh gives back the same token with a new end.
-    pub(crate) instagram_refresh_keeps_token: bool,
+    pub(crate) instagram_refresh: Renewal,
     /// LinkedIn gives refresh tokens.
     pub(crate) linkedin_partner: bool,
     pub(crate) linkedin_scope_separator: Separator,
@@ -78,10 +94,10 @@ impl Default for Profile {
         Self {
             tiktok_lives: TikTokLives::Classic,
             tiktok_token_error_status: 200,
-            tiktok_pkce_required: false,
+            tiktok_pkce: Pkce::Optional,
             instagram_shape: Shape::Flat,
             instagram_young_refresh_code: 10,
-            instagram_refresh_keeps_token: false,
+            instagram_refresh: Renewal::New,
             linkedin_partner: false,
             linkedin_scope_separator: Separator::Comma,
             linkedin_acl_key: AclKey::Organization,

@@ -1,5 +1,6 @@
 //! The control API, the index page, pictures, and what platforms push.
 
+use base64::Engine as _;
 use sandbox::defaults::{FACEBOOK_CLIENT_SECRET, TIKTOK_CLIENT_SECRET};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -50,7 +51,6 @@ async fn f1_deauthorize_callbacks_are_signed_with_the_app_secret_or_wrongly() {
         let text = pushed(&sandbox, order).await;
         let value = text.split_once("signed_request=").unwrap().1;
         let (sent, payload) = value.split_once('.').unwrap();
-        use base64::Engine as _;
         let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
         assert_eq!(
             engine.decode(sent).unwrap() == hmac(FACEBOOK_CLIENT_SECRET, payload),

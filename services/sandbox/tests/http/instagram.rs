@@ -133,7 +133,7 @@ async fn h21_a_token_is_renewed_only_after_a_day_and_not_after_its_end() {
 #[tokio::test]
 async fn a_renewal_may_give_back_the_same_token() {
     let sandbox = Sandbox::start().await;
-    sandbox.profile(json!({"instagram_refresh_keeps_token": true})).await;
+    sandbox.profile(json!({"instagram_refresh": "same"})).await;
     let token = connect(&sandbox, "ada").await;
     sandbox.advance(50 * 86_400).await;
     assert_eq!(refresh(&sandbox, &token).await.at("/access_token"), token);

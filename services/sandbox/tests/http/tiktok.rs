@@ -174,7 +174,7 @@ async fn a_challenge_is_hexadecimal_and_then_needs_its_verifier() {
         ("code_verifier", VERIFIER),
     ];
     assert!(token(&sandbox, &form).await.json.get("access_token").is_some());
-    sandbox.profile(json!({"tiktok_pkce_required": true})).await;
+    sandbox.profile(json!({"tiktok_pkce": "required"})).await;
     assert_eq!(sandbox.send(sandbox.http.get(plain)).await.status, 400);
 }
 
