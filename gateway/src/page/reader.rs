@@ -1,0 +1,106 @@
+//! Who looks at a page, with everything that decides how it reads: language, clock, role, links. Axum extractor of all pages.
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use jiff::tz::TimeZone;
+use kit::grpc::Context;
+use kit::{Person, Role};
+
+use super::dates::{Calendar, When};
+use super::texts::{Texts, texts};
+use crate::problem::Problem;
+use crate::session::Viewer;
+use crate::state::App;
+use crate::view::{Lens, Locale, Time};
+
+/// A reader of pages.
+#[derive(Clone)]
+pub(crate) struct Reader {
+    pub(crate) person: Person,
+    pub(crate) lens: Lens,
+    pub(crate) t: &'static Texts,
+    pub(crate) calendar: Calendar,
+    /// IANA name; what the page's script compares with the browser's.
+    pub(crate) timezone: String,
+    /// Path and query of this page, to come back to.
+    pub(crate) path: String,
+    /// `dev` mode: persons, roles and plans can be switched.
+    pub(crate) dev: bool,
+    /// The tour of the Connections page was finished or skipped.
+    pub(crate) toured: bool,
+    /// For calls on the reader's behalf.
+    pub(crate) context: Context,
+}
+
+impl FromRequestParts<App> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let viewer = <Viewer as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+        let path = parts.uri.path_and_query().map_or("/connections", |path| path.as_str());
+        Self::of(app, viewer, path).await
+    }
+}
+
+impl Reader {
+    /// The viewer as a reader of the page at `path`.
+    pub(crate) async fn of(app: &App, viewer: Viewer, path: &str) -> Result<Self, Problem> {
+        let t = texts(viewer.locale);
+        Ok(Self {
+            lens: app.lens(&viewer).await?,
+            calendar: Calendar {
+                zone: TimeZone::get(&viewer.timezone).unwrap_or(TimeZone::UTC),
+                now_ms: app.clock().now_ms(),
+                words: &t.time,
+            },
+            t,
+            timezone: viewer.timezone,
+            path: path.to_owned(),
+            dev: app.auth.is_dev(),
+            toured: viewer.preferences.tours.contains_key("connections"),
+            context: viewer.context,
+            person: viewer.person,
+        })
+    }
+
+    /// The same reader in another language.
+    pub(crate) fn reading(mut self, locale: Locale) -> Self {
+        self.t = texts(locale);
+        self.calendar.words = &self.t.time;
+        self.lens.locale = locale;
+        self
+    }
+
+    /// May connect, reconnect and disconnect.
+    pub(crate) fn manages(&self) -> bool {
+        self.person.role >= Role::Admin
+    }
+
+    /// May change the plan.
+    pub(crate) fn owns(&self) -> bool {
+        self.person.role == Role::Owner
+    }
+
+    /// Id of the workspace that is looked at.
+    pub(crate) fn workspace(&self) -> String {
+        self.person.workspace_id.clone()
+    }
+
+    /// "3 min ago".
+    pub(crate) fn ago(&self, time: Option<Time>) -> Option<When> {
+        time.map(|time| self.calendar.ago(time.ms()))
+    }
+
+    /// "checked 3 min ago".
+    pub(crate) fn checked(&self, time: Option<Time>) -> Option<When> {
+        let mut when = self.ago(time)?;
+        let sentence = (self.t.health.checked)("\u{0}");
+        sentence.split('\u{0}').next().unwrap_or_default().clone_into(&mut when.before);
+        Some(when)
+    }
+
+    /// "today 07:12".
+    pub(crate) fn moment(&self, time: Option<Time>) -> Option<When> {
+        time.map(|time| self.calendar.moment(time.ms()))
+    }
+}

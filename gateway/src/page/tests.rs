@@ -1,0 +1,1 @@
+//! Tests of the pages as text: what they say, what they never say, how they are built.
