@@ -51,7 +51,11 @@ impl<'de> Visitor<'de> for SectionVisitor {
             }
         }
         let missing = M::Error::missing_field;
-        Ok(Section { listen: listen.ok_or_else(|| missing("listen"))?, url: url.ok_or_else(|| missing("url"))?, apps })
+        Ok(Section {
+            listen: listen.ok_or_else(|| missing("listen"))?,
+            url: url.ok_or_else(|| missing("url"))?,
+            apps,
+        })
     }
 }
 
@@ -113,7 +117,9 @@ pub(crate) struct App {
 impl App {
     /// The secret that works, as far as we know.
     pub(crate) fn secret(&self) -> &str {
-        self.secrets.get(self.current.load(Ordering::Relaxed)).map_or("", Secret::expose)
+        self.secrets
+            .get(self.current.load(Ordering::Relaxed))
+            .map_or("", Secret::expose)
     }
 
     /// All valid secrets, for checking signatures.
@@ -129,15 +135,35 @@ impl App {
 
     fn new(connector: &'static str, section: &AppSection) -> Result<Self, Error> {
         let key = |name: &str| format!("platforms.{connector}.{name}");
-        let wanted = |there: bool, name: &str, remedy: &str| if there { Ok(()) } else { Err(Error::new(key(name), "is empty", remedy)) };
+        let wanted = |there: bool, name: &str, remedy: &str| {
+            if there {
+                Ok(())
+            } else {
+                Err(Error::new(key(name), "is empty", remedy))
+            }
+        };
         let secrets = [&section.client_secret, &section.next_client_secret];
-        let secrets: Vec<Secret> = secrets.into_iter().filter(|secret| !secret.is_empty()).cloned().collect();
-        wanted(!section.client_id.is_empty(), "client_id", "set it to the app's id at the platform")?;
-        wanted(!secrets.is_empty(), "client_secret", "set it to the app's secret at the platform")?;
+        let secrets: Vec<Secret> = secrets
+            .into_iter()
+            .filter(|secret| !secret.is_empty())
+            .cloned()
+            .collect();
+        wanted(
+            !section.client_id.is_empty(),
+            "client_id",
+            "set it to the app's id at the platform",
+        )?;
+        wanted(
+            !secrets.is_empty(),
+            "client_secret",
+            "set it to the app's secret at the platform",
+        )?;
         wanted(!section.scopes.is_empty(), "scopes", "name the permissions to ask for")?;
         wanted(section.calls_per_minute > 0, "calls_per_minute", "set it above 0")?;
         wanted(section.concurrent_calls > 0, "concurrent_calls", "set it above 0")?;
-        let host = |name: &str, url: &str| base(url).map_err(|problem| Error::new(key(name), problem, "write it as https://host"));
+        let host = |name: &str, url: &str| {
+            base(url).map_err(|problem| Error::new(key(name), problem, "write it as https://host"))
+        };
         Ok(Self {
             connector,
             client_id: section.client_id.clone(),
@@ -172,7 +198,11 @@ impl Section {
         let known: BTreeSet<&str> = platforms::adapters().map(|adapter| adapter.spec().id).collect();
         if let Some(key) = self.apps.keys().find(|key| !known.contains(key.as_str())) {
             let known: Vec<&str> = known.into_iter().collect();
-            return Err(Error::new(format!("platforms.{key}"), "is not a known connector", format!("known are {}", known.join(", "))));
+            return Err(Error::new(
+                format!("platforms.{key}"),
+                "is not a known connector",
+                format!("known are {}", known.join(", ")),
+            ));
         }
         platforms::adapters().map(|adapter| self.app(adapter)).collect()
     }
@@ -253,7 +283,13 @@ pub(crate) mod tests {
     #[test]
     fn a_base_is_scheme_host_and_port() {
         assert_eq!(base("https://api.x.com/").unwrap(), "https://api.x.com");
-        for bad in ["api.x.com", "ftp://api.x.com", "https://api.x.com/2", "https://u@api.x.com", "https://api.x.com?x=1"] {
+        for bad in [
+            "api.x.com",
+            "ftp://api.x.com",
+            "https://api.x.com/2",
+            "https://u@api.x.com",
+            "https://api.x.com?x=1",
+        ] {
             assert!(base(bad).is_err(), "{bad}");
         }
     }

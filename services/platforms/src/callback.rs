@@ -23,7 +23,11 @@ fn refused() -> Failure {
 }
 
 /// Verifies a callback and says what it announces; nothing, when it is of no interest.
-pub(crate) fn verify<'a>(request: &VerifyCallbackRequest, app: impl Fn(&str) -> Option<&'a App> + Copy, clock: &Clock) -> Result<Vec<PlatformEvent>, Failure> {
+pub(crate) fn verify<'a>(
+    request: &VerifyCallbackRequest,
+    app: impl Fn(&str) -> Option<&'a App> + Copy,
+    clock: &Clock,
+) -> Result<Vec<PlatformEvent>, Failure> {
     match request.source.as_str() {
         "meta" => meta(request, META, Kind::Deauthorized, app),
         "meta_deletion" => meta(request, META, Kind::DataDeletion, app),
@@ -35,30 +39,61 @@ pub(crate) fn verify<'a>(request: &VerifyCallbackRequest, app: impl Fn(&str) -> 
 }
 
 fn header<'a>(headers: &'a HashMap<String, String>, name: &str) -> Option<&'a str> {
-    headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    headers
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str())
 }
 
 /// A webhook has a signature header; the other callbacks carry a signed request in a form.
-fn meta<'a>(request: &VerifyCallbackRequest, connectors: &[&str], kind: Kind, app: impl Fn(&str) -> Option<&'a App>) -> Result<Vec<PlatformEvent>, Failure> {
+fn meta<'a>(
+    request: &VerifyCallbackRequest,
+    connectors: &[&str],
+    kind: Kind,
+    app: impl Fn(&str) -> Option<&'a App>,
+) -> Result<Vec<PlatformEvent>, Failure> {
     let apps: Vec<&App> = connectors.iter().filter_map(|connector| app(connector)).collect();
     if let Some(signature) = header(&request.headers, "x-hub-signature-256") {
-        let signed_by = apps.iter().filter(|app| signature::hub(app.secrets(), signature, &request.body));
+        let signed_by = apps
+            .iter()
+            .filter(|app| signature::hub(app.secrets(), signature, &request.body));
         let connectors: Vec<String> = signed_by.map(|app| app.connector.to_owned()).collect();
-        return if connectors.is_empty() { Err(refused()) } else { Ok(webhook(&request.body, &connectors)) };
+        return if connectors.is_empty() {
+            Err(refused())
+        } else {
+            Ok(webhook(&request.body, &connectors))
+        };
     }
     let form = form_urlencoded::parse(&request.body).find(|(name, _)| name == "signed_request");
     let signed = form.ok_or_else(refused)?.1;
-    let verified = apps.iter().filter_map(|app| Some((app.connector.to_owned(), signature::signed_request(app.secrets(), &signed)?)));
+    let verified = apps.iter().filter_map(|app| {
+        Some((
+            app.connector.to_owned(),
+            signature::signed_request(app.secrets(), &signed)?,
+        ))
+    });
     let (connectors, payloads): (Vec<String>, Vec<Value>) = verified.unzip();
     let payload = payloads.first().ok_or_else(refused)?;
     let user_id = classify::text(&payload["user_id"]);
     if user_id.is_empty() {
         return Err(Failure::invalid("/body", "the callback names nobody"));
     }
-    Ok(vec![event(kind, connectors, user_id, payload["issued_at"].as_i64().unwrap_or(0), String::new())])
+    Ok(vec![event(
+        kind,
+        connectors,
+        user_id,
+        payload["issued_at"].as_i64().unwrap_or(0),
+        String::new(),
+    )])
 }
 
-fn event(kind: Kind, connectors: Vec<String>, platform_user_id: String, at_seconds: i64, detail: String) -> PlatformEvent {
+fn event(
+    kind: Kind,
+    connectors: Vec<String>,
+    platform_user_id: String,
+    at_seconds: i64,
+    detail: String,
+) -> PlatformEvent {
     let what = format!("{}/{platform_user_id}/{at_seconds}/{detail}", kind.as_str_name());
     PlatformEvent {
         kind: kind.into(),
@@ -78,7 +113,10 @@ fn webhook(body: &[u8], connectors: &[String]) -> Vec<PlatformEvent> {
     }
     let mut events = Vec::new();
     for entry in body["entry"].as_array().into_iter().flatten() {
-        let user = [&entry["uid"], &entry["id"]].map(classify::text).into_iter().find(|user| !user.is_empty());
+        let user = [&entry["uid"], &entry["id"]]
+            .map(classify::text)
+            .into_iter()
+            .find(|user| !user.is_empty());
         for change in entry["changes"].as_array().into_iter().flatten() {
             let verb = &change["value"]["verb"];
             if let Some(user) = &user
@@ -86,7 +124,13 @@ fn webhook(body: &[u8], connectors: &[String]) -> Vec<PlatformEvent> {
             {
                 let field = classify::safe(&classify::text(&change["field"]));
                 let at = entry["time"].as_i64().unwrap_or(0);
-                events.push(event(Kind::PermissionRevoked, connectors.to_vec(), user.clone(), at, field));
+                events.push(event(
+                    Kind::PermissionRevoked,
+                    connectors.to_vec(),
+                    user.clone(),
+                    at,
+                    field,
+                ));
             }
         }
     }
@@ -94,7 +138,9 @@ fn webhook(body: &[u8], connectors: &[String]) -> Vec<PlatformEvent> {
 }
 
 fn tiktok(request: &VerifyCallbackRequest, app: Option<&App>, clock: &Clock) -> Result<Vec<PlatformEvent>, Failure> {
-    let (app, signature) = app.zip(header(&request.headers, "tiktok-signature")).ok_or_else(refused)?;
+    let (app, signature) = app
+        .zip(header(&request.headers, "tiktok-signature"))
+        .ok_or_else(refused)?;
     if !signature::tiktok(app.secrets(), signature, &request.body, clock.now_ms()) {
         return Err(refused());
     }
@@ -105,7 +151,10 @@ fn tiktok(request: &VerifyCallbackRequest, app: Option<&App>, clock: &Clock) -> 
     if body["event"] != "authorization.removed" {
         return Ok(Vec::new());
     }
-    let content: Value = body["content"].as_str().and_then(|content| serde_json::from_str(content).ok()).unwrap_or_default();
+    let content: Value = body["content"]
+        .as_str()
+        .and_then(|content| serde_json::from_str(content).ok())
+        .unwrap_or_default();
     let reason = match content["reason"].as_i64() {
         Some(1) => "the person disconnected our app",
         Some(2) => "the account was deleted",
@@ -116,7 +165,13 @@ fn tiktok(request: &VerifyCallbackRequest, app: Option<&App>, clock: &Clock) -> 
     };
     let user = classify::text(&body["user_openid"]);
     let at = body["create_time"].as_i64().unwrap_or(0);
-    Ok(vec![event(Kind::Deauthorized, vec![app.connector.to_owned()], user, at, reason.to_owned())])
+    Ok(vec![event(
+        Kind::Deauthorized,
+        vec![app.connector.to_owned()],
+        user,
+        at,
+        reason.to_owned(),
+    )])
 }
 
 #[cfg(test)]
@@ -132,10 +187,17 @@ mod tests {
         let apps = ["facebook", "instagram_facebook", "instagram", "tiktok"].map(|connector| app(connector, &["a"]));
         let request = VerifyCallbackRequest {
             source: source.into(),
-            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect(),
             body: body.into(),
         };
-        verify(&request, |connector| apps.iter().find(|app| app.connector == connector), &Clock::manual(NOW))
+        verify(
+            &request,
+            |connector| apps.iter().find(|app| app.connector == connector),
+            &Clock::manual(NOW),
+        )
     }
 
     fn sign(message: &str) -> String {
@@ -147,16 +209,25 @@ mod tests {
         use base64::Engine as _;
         use base64::engine::general_purpose::URL_SAFE_NO_PAD;
         let payload = URL_SAFE_NO_PAD.encode(payload);
-        format!("signed_request={}.{payload}", URL_SAFE_NO_PAD.encode(hex::decode(sign(&payload)).unwrap()))
+        format!(
+            "signed_request={}.{payload}",
+            URL_SAFE_NO_PAD.encode(hex::decode(sign(&payload)).unwrap())
+        )
     }
 
     #[test]
     fn a_deauthorization_names_the_person_and_has_the_same_id_twice() {
         let body = signed_request(r#"{"user_id":"900000000000001","algorithm":"HMAC-SHA256","issued_at":1790000000}"#);
         let events = verified("meta", &[], &body).unwrap();
-        assert_eq!((events[0].kind(), events[0].platform_user_id.as_str()), (Kind::Deauthorized, "900000000000001"));
+        assert_eq!(
+            (events[0].kind(), events[0].platform_user_id.as_str()),
+            (Kind::Deauthorized, "900000000000001")
+        );
         assert_eq!(events[0].event_id, verified("meta", &[], &body).unwrap()[0].event_id);
-        assert_eq!(verified("meta_deletion", &[], &body).unwrap()[0].kind(), Kind::DataDeletion);
+        assert_eq!(
+            verified("meta_deletion", &[], &body).unwrap()[0].kind(),
+            Kind::DataDeletion
+        );
         assert_eq!(verified("instagram", &[], &body).unwrap()[0].connectors, ["instagram"]);
     }
 
@@ -173,11 +244,27 @@ mod tests {
     #[test]
     fn a_withdrawn_permission_is_told_and_other_webhooks_are_not() {
         let body = r#"{"object":"permissions","entry":[{"uid":"900000000000001","time":1790000000,"changes":[{"field":"pages_manage_posts","value":{"verb":"revoke"}},{"field":"x","value":{"verb":"grant"}}]}]}"#;
-        let events = verified("meta", &[("X-Hub-Signature-256", format!("sha256={}", sign(body)))], body).unwrap();
+        let events = verified(
+            "meta",
+            &[("X-Hub-Signature-256", format!("sha256={}", sign(body)))],
+            body,
+        )
+        .unwrap();
         assert_eq!(events.len(), 1);
-        assert_eq!((events[0].kind(), events[0].detail.as_str()), (Kind::PermissionRevoked, "pages_manage_posts"));
+        assert_eq!(
+            (events[0].kind(), events[0].detail.as_str()),
+            (Kind::PermissionRevoked, "pages_manage_posts")
+        );
         let body = r#"{"object":"page","entry":[{"id":"104","changes":[{"field":"feed","value":{}}]}]}"#;
-        assert!(verified("meta", &[("x-hub-signature-256", format!("sha256={}", sign(body)))], body).unwrap().is_empty());
+        assert!(
+            verified(
+                "meta",
+                &[("x-hub-signature-256", format!("sha256={}", sign(body)))],
+                body
+            )
+            .unwrap()
+            .is_empty()
+        );
     }
 
     #[test]
@@ -185,7 +272,10 @@ mod tests {
         let body = r#"{"client_key":"sbx-client-id","event":"authorization.removed","create_time":1790000000,"user_openid":"sbx-open-id-0001","content":"{\"reason\":1}"}"#;
         let header = format!("t=1790000000,s={}", sign(&format!("1790000000.{body}")));
         let events = verified("tiktok", &[("TikTok-Signature", header)], body).unwrap();
-        assert_eq!((events[0].platform_user_id.as_str(), events[0].detail.as_str()), ("sbx-open-id-0001", "the person disconnected our app"));
+        assert_eq!(
+            (events[0].platform_user_id.as_str(), events[0].detail.as_str()),
+            ("sbx-open-id-0001", "the person disconnected our app")
+        );
         let other = body.replace("sbx-client-id", "somebody-else");
         let header = format!("t=1790000000,s={}", sign(&format!("1790000000.{other}")));
         assert!(verified("tiktok", &[("TikTok-Signature", header)], &other).is_err());

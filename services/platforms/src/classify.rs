@@ -42,7 +42,14 @@ pub(crate) struct Row {
 impl Row {
     /// A code that means the same wherever it comes.
     pub(crate) const fn new(code: Is, class: ErrorClass) -> Self {
-        Self { on: None, status: None, code, subcode: None, text: "", class }
+        Self {
+            on: None,
+            status: None,
+            code,
+            subcode: None,
+            text: "",
+            class,
+        }
     }
 
     /// A code in words.
@@ -57,19 +64,21 @@ impl Row {
 
     /// An HTTP status, whatever the body says.
     pub(crate) const fn status(status: u32, class: ErrorClass) -> Self {
-        Self { status: Some(status), ..Self::new(Is::Any, class) }
+        Self {
+            status: Some(status),
+            ..Self::new(Is::Any, class)
+        }
     }
 
     pub(crate) const fn on(self, on: On) -> Self {
         Self { on: Some(on), ..self }
     }
 
-    pub(crate) const fn with_status(self, status: u32) -> Self {
-        Self { status: Some(status), ..self }
-    }
-
     pub(crate) const fn subcode(self, subcode: i64) -> Self {
-        Self { subcode: Some(subcode), ..self }
+        Self {
+            subcode: Some(subcode),
+            ..self
+        }
     }
 
     /// Only when the message has these words (lower case).
@@ -122,7 +131,11 @@ pub(crate) fn parse(body: &[u8]) -> Value {
 
 /// Reads an error body; also finds the error inside a 200.
 pub(crate) fn read(status: u32, body: &Value) -> Said {
-    let nested = if body["error"].is_object() { &body["error"] } else { &body["data"]["error"] };
+    let nested = if body["error"].is_object() {
+        &body["error"]
+    } else {
+        &body["data"]["error"]
+    };
     let (code, message) = if nested.is_object() {
         (text(&nested["code"]), text(&nested["message"]))
     } else if body["error"].as_str().is_some_and(|error| !error.is_empty()) {
@@ -130,23 +143,43 @@ pub(crate) fn read(status: u32, body: &Value) -> Said {
     } else if body["error_type"].is_string() {
         (text(&body["error_type"]), text(&body["error_message"]))
     } else if body["code"].is_string() || body["serviceErrorCode"].is_number() {
-        let code = if body["code"].is_string() { &body["code"] } else { &body["serviceErrorCode"] };
+        let code = if body["code"].is_string() {
+            &body["code"]
+        } else {
+            &body["serviceErrorCode"]
+        };
         (text(code), text(&body["message"]))
     } else if body["title"].is_string() || body["errors"].is_array() {
         problem(body)
     } else {
         Default::default()
     };
-    let subcode = ["error_subcode", "subcode"].iter().find_map(|name| nested[*name].as_i64());
-    let subcode = subcode.or_else(|| body["serviceErrorCode"].as_i64()).filter(|subcode| *subcode != 0);
-    Said { status, code, subcode, message }
+    let subcode = ["error_subcode", "subcode"]
+        .iter()
+        .find_map(|name| nested[*name].as_i64());
+    let subcode = subcode
+        .or_else(|| body["serviceErrorCode"].as_i64())
+        .filter(|subcode| *subcode != 0);
+    Said {
+        status,
+        code,
+        subcode,
+        message,
+    }
 }
 
 /// problem+json: the last segment of `type` when it says something, else the title; or the older `errors` list.
 fn problem(body: &Value) -> (String, String) {
     let first = &body["errors"][0];
-    let source = if body["title"].is_string() || body["type"].is_string() { body } else { first };
-    let kind = source["type"].as_str().filter(|kind| *kind != "about:blank").and_then(|kind| kind.rsplit('/').next());
+    let source = if body["title"].is_string() || body["type"].is_string() {
+        body
+    } else {
+        first
+    };
+    let kind = source["type"]
+        .as_str()
+        .filter(|kind| *kind != "about:blank")
+        .and_then(|kind| kind.rsplit('/').next());
     let code = match kind {
         // "reason" is finer than client-forbidden.
         Some("client-forbidden") if source["reason"].is_string() => text(&source["reason"]),
@@ -155,42 +188,64 @@ fn problem(body: &Value) -> (String, String) {
         None => text(&source["code"]),
     };
     let message = [&source["detail"], &source["message"], &source["title"]].map(text);
-    (code, message.into_iter().find(|text| !text.is_empty()).unwrap_or_default())
+    (
+        code,
+        message.into_iter().find(|text| !text.is_empty()).unwrap_or_default(),
+    )
 }
 
 /// The class of a refusal.
 pub(crate) fn classify(connector: &'static str, table: &[Row], on: On, said: &Said) -> PlatformError {
-    let row = table.iter().find(|row| row.matches(on, said));
-    let class = row.map(|row| row.class).unwrap_or_else(|| match said.status {
-        429 => ErrorClass::RateLimited,
-        status => {
+    let class = match (table.iter().find(|row| row.matches(on, said)), said.status) {
+        (Some(row), _) => row.class,
+        (None, 429) => ErrorClass::RateLimited,
+        (None, status) => {
             if status < 500 && !said.code.is_empty() {
                 metrics::counter!("platforms_unknown_errors_total", "connector" => connector).increment(1);
-                tracing::warn!(connector, status, code = safe(&said.code), "a platform's error that no table knows");
+                tracing::warn!(
+                    connector,
+                    status,
+                    code = safe(&said.code),
+                    "a platform's error that no table knows"
+                );
             }
             ErrorClass::Transient
         }
-    });
+    };
     let code = match (said.code.as_str(), said.subcode) {
         ("", _) => format!("http {}", said.status),
         (code, Some(subcode)) => format!("{}/{subcode}", safe(code)),
         (code, None) => safe(code),
     };
-    PlatformError { class: class.into(), code, message: safe(&said.message), retry_after_ms: None }
+    PlatformError {
+        class: class.into(),
+        code,
+        message: safe(&said.message),
+        retry_after_ms: None,
+    }
 }
 
 /// An error that we found ourselves.
 pub(crate) fn error(class: ErrorClass, code: &str, message: impl Into<String>) -> PlatformError {
-    PlatformError { class: class.into(), code: code.to_owned(), message: message.into(), retry_after_ms: None }
+    PlatformError {
+        class: class.into(),
+        code: code.to_owned(),
+        message: message.into(),
+        retry_after_ms: None,
+    }
 }
 
 /// A platform's text without what could be a secret or an address, without control characters, and short.
 pub(crate) fn safe(text: &str) -> String {
     const LONGEST: usize = 200;
     let mut clean = String::new();
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+    for word in text
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+    {
         let letters = word.trim_matches(|c: char| !c.is_alphanumeric());
-        let secret = letters.len() >= 16 && letters.contains(|c: char| c.is_ascii_digit())
+        let secret = letters.len() >= 16
+            && letters.contains(|c: char| c.is_ascii_digit())
             && !letters.bytes().all(|byte| byte.is_ascii_digit());
         let hidden = secret || letters.len() > 80 || word.contains("://") || letters.starts_with("www.");
         if !clean.is_empty() {
@@ -221,33 +276,73 @@ mod tests {
     #[test]
     fn every_error_shape_is_read() {
         for (body, code, subcode) in [
-            (r#"{"error":{"message":"m","type":"OAuthException","code":190,"error_subcode":463}}"#, "190", Some(463)),
-            (r#"{"data":{"error":{"code":190,"message":"m","subcode":460},"is_valid":false}}"#, "190", Some(460)),
+            (
+                r#"{"error":{"message":"m","type":"OAuthException","code":190,"error_subcode":463}}"#,
+                "190",
+                Some(463),
+            ),
+            (
+                r#"{"data":{"error":{"code":190,"message":"m","subcode":460},"is_valid":false}}"#,
+                "190",
+                Some(460),
+            ),
             (r#"{"error":{"message":"m","code":190,"error_subcode":0}}"#, "190", None),
-            (r#"{"error":"invalid_grant","error_description":"m"}"#, "invalid_grant", None),
-            (r#"{"error_type":"OAuthException","code":400,"error_message":"m"}"#, "OAuthException", None),
-            (r#"{"data":{},"error":{"code":"access_token_invalid","message":"m"}}"#, "access_token_invalid", None),
+            (
+                r#"{"error":"invalid_grant","error_description":"m"}"#,
+                "invalid_grant",
+                None,
+            ),
+            (
+                r#"{"error_type":"OAuthException","code":400,"error_message":"m"}"#,
+                "OAuthException",
+                None,
+            ),
+            (
+                r#"{"data":{},"error":{"code":"access_token_invalid","message":"m"}}"#,
+                "access_token_invalid",
+                None,
+            ),
             (r#"{"title":"m","type":"about:blank","status":401}"#, "m", None),
-            (r#"{"title":"m","type":"https://api.twitter.com/2/problems/user-suspended"}"#, "user-suspended", None),
+            (
+                r#"{"title":"m","type":"https://api.twitter.com/2/problems/user-suspended"}"#,
+                "user-suspended",
+                None,
+            ),
             (r#"{"errors":[{"code":88,"message":"m"}]}"#, "88", None),
-            (r#"{"status":401,"serviceErrorCode":65601,"code":"REVOKED_ACCESS_TOKEN","message":"m"}"#, "REVOKED_ACCESS_TOKEN", Some(65601)),
+            (
+                r#"{"status":401,"serviceErrorCode":65601,"code":"REVOKED_ACCESS_TOKEN","message":"m"}"#,
+                "REVOKED_ACCESS_TOKEN",
+                Some(65601),
+            ),
         ] {
             let said = read(400, &serde_json::from_str(body).unwrap());
-            assert_eq!((said.code.as_str(), said.subcode, said.message.as_str()), (code, subcode, "m"), "{body}");
+            assert_eq!(
+                (said.code.as_str(), said.subcode, said.message.as_str()),
+                (code, subcode, "m"),
+                "{body}"
+            );
         }
         assert_eq!(read(200, &Value::Null).code, "");
     }
 
     #[test]
     fn h14_an_unknown_code_is_transient() {
-        assert_eq!(class_of(&[], On::Api, 400, r#"{"error":{"code":77777,"message":"new"}}"#), ErrorClass::Transient);
+        assert_eq!(
+            class_of(&[], On::Api, 400, r#"{"error":{"code":77777,"message":"new"}}"#),
+            ErrorClass::Transient
+        );
         assert_eq!(class_of(&[], On::Api, 429, ""), ErrorClass::RateLimited);
     }
 
     #[test]
     fn d13_a_platforms_text_is_made_safe() {
-        let text = safe("bad\r\nlevel=ERROR \u{1b}[31m token EAAB1234567890abcdefg at https://x.test/?a=b id 700000000000001.");
-        assert!(!text.contains(['\r', '\n', '\u{1b}']) && !text.contains("EAAB") && !text.contains("https"), "{text}");
+        let text = safe(
+            "bad\r\nlevel=ERROR \u{1b}[31m token EAAB1234567890abcdefg at https://x.test/?a=b id 700000000000001.",
+        );
+        assert!(
+            !text.contains(['\r', '\n', '\u{1b}']) && !text.contains("EAAB") && !text.contains("https"),
+            "{text}"
+        );
         assert!(text.contains("700000000000001"));
         assert!(safe(&"é ".repeat(500)).len() < 220);
     }

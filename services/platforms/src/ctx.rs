@@ -52,10 +52,13 @@ impl Ctx {
                 let (error, json) = self.judge(subject, On::Api, &answer).await;
                 match error {
                     Some(error) => Err(error),
-                    None => Ok(Reply { json, headers: answer.headers }),
+                    None => Ok(Reply {
+                        json,
+                        headers: answer.headers,
+                    }),
                 }
             }
-            Sent::NotSent(reason) => {
+            Sent::Unsent(reason) => {
                 self.pace.showed(Showed::Trouble);
                 Err(classify::error(ErrorClass::Transient, "not_sent", reason))
             }
@@ -69,7 +72,10 @@ impl Ctx {
     /// GET with a bearer token.
     pub(crate) async fn get(&self, token: &str, url: String, query: Vec<(&'static str, String)>) -> Result<Value> {
         let subject = kit::id::sha256_hex(token.as_bytes());
-        Ok(self.call(&subject, Outgoing::get("api", url, query).bearer(token)).await?.json)
+        Ok(self
+            .call(&subject, Outgoing::get("api", url, query).bearer(token))
+            .await?
+            .json)
     }
 
     /// What an answer says against us, if anything, and what follows for the pace. Also used on token answers.
@@ -83,7 +89,8 @@ impl Ctx {
             error
         });
         // A partial error of X: data came all the same.
-        let error = error.filter(|_| !(http_success(answer.status) && json["data"].is_object() && json["errors"].is_array()));
+        let error =
+            error.filter(|_| !(http_success(answer.status) && json["data"].is_object() && json["errors"].is_array()));
         self.learn(subject, on, answer, error.as_ref()).await;
         (error, json)
     }
@@ -95,13 +102,19 @@ impl Ctx {
         self.pace.showed(if trouble { Showed::Trouble } else { Showed::Life });
         if class == Some(ErrorClass::AppMisconfigured) {
             metrics::counter!("platforms_app_misconfigured_total", "connector" => self.spec.id).increment(1);
-            tracing::error!(connector = self.spec.id, code = error.map(|error| error.code.as_str()), "the platform refuses our app");
+            tracing::error!(
+                connector = self.spec.id,
+                code = error.map(|error| error.code.as_str()),
+                "the platform refuses our app"
+            );
         }
         let limited = (class == Some(ErrorClass::RateLimited)).then_some((Whom::Subject, limits::UNSAID));
         if let Some((whom, wait)) = limits::wait(answer.status, &answer.headers, answer.received_at_ms).or(limited) {
             // Limits of the token endpoint, and Graph's codes 4 and 341, are the app's.
             let app_wide = on != On::Api || error.is_some_and(|error| matches!(error.code.as_str(), "4" | "341"));
-            self.pace.hold(if app_wide { Whom::App } else { whom }, subject, wait).await;
+            self.pace
+                .hold(if app_wide { Whom::App } else { whom }, subject, wait)
+                .await;
         }
     }
 }
@@ -125,5 +138,8 @@ pub(crate) fn retry_after(error: &PlatformError, answer: &RawAnswer) -> Option<i
 /// The platform's budget does not allow the call.
 pub(crate) fn held_back(wait: Option<Duration>) -> PlatformError {
     let retry_after_ms = wait.and_then(|wait| i64::try_from(wait.as_millis()).ok());
-    PlatformError { retry_after_ms, ..classify::error(ErrorClass::RateLimited, "held_back", "our call budget is used up") }
+    PlatformError {
+        retry_after_ms,
+        ..classify::error(ErrorClass::RateLimited, "held_back", "our call budget is used up")
+    }
 }

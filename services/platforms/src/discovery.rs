@@ -18,7 +18,11 @@ pub(crate) const ROLE_LOST: &str = "platform_role_lost";
 pub(crate) fn required_id(value: &Value) -> Result<String> {
     let id = classify::text(value);
     if id.is_empty() {
-        return Err(classify::error(ErrorClass::Transient, "no_id", "the platform's answer has no id in it"));
+        return Err(classify::error(
+            ErrorClass::Transient,
+            "no_id",
+            "the platform's answer has no id in it",
+        ));
     }
     Ok(id)
 }
@@ -37,15 +41,28 @@ pub(crate) fn granted(app: &App, credential: &Credential, id: &str, name: &str) 
 
 /// `can_publish` and `publish_problem` of a destination that only needs scopes.
 pub(crate) fn publish_scopes(found: &DiscoverResponse, needed: &[&str]) -> (bool, String) {
-    let all = needed.iter().all(|needed| found.granted_scopes.iter().any(|granted| granted == needed));
-    (all, if all { String::new() } else { PERMISSION_MISSING.to_owned() })
+    let all = needed
+        .iter()
+        .all(|needed| found.granted_scopes.iter().any(|granted| granted == needed));
+    (
+        all,
+        if all {
+            String::new()
+        } else {
+            PERMISSION_MISSING.to_owned()
+        },
+    )
 }
 
 /// An access token past its end proves nothing where a refresh token renews it: nobody is asked.
 pub(crate) fn not_expired(ctx: &Ctx, credential: &Credential) -> Result<()> {
     let end = credential.access_expires_at_ms;
     if end > 0 && end <= ctx.clock.now_ms() {
-        return Err(classify::error(ErrorClass::Expired, "expired", "the access token's end has passed"));
+        return Err(classify::error(
+            ErrorClass::Expired,
+            "expired",
+            "the access token's end has passed",
+        ));
     }
     Ok(())
 }
@@ -60,23 +77,34 @@ pub(crate) fn done_if_dead(result: Result<Reply>) -> Result<()> {
 
 /// Whether the platform says that the token itself no longer works.
 pub(crate) fn is_dead(error: &PlatformError) -> bool {
-    matches!(error.class(), ErrorClass::Revoked | ErrorClass::Expired | ErrorClass::PasswordChanged | ErrorClass::Checkpoint)
+    matches!(
+        error.class(),
+        ErrorClass::Revoked | ErrorClass::Expired | ErrorClass::PasswordChanged | ErrorClass::Checkpoint
+    )
 }
 
-/// Adds those `known` destinations that the grant no longer reaches. `problem` says why, given one.
-pub(crate) fn add_lost(found: &mut DiscoverResponse, known: &[Destination], problem: impl Fn(&Destination) -> &'static str) {
-    let lost = |known: &&Destination| !found.destinations.iter().any(|have| have.platform_account_id == known.platform_account_id);
+/// Adds those `known` destinations that the grant no longer reaches. `problem` says why.
+pub(crate) fn add_lost(found: &mut DiscoverResponse, known: &[Destination], problem: &str) {
+    let lost = |known: &&Destination| {
+        !found
+            .destinations
+            .iter()
+            .any(|have| have.platform_account_id == known.platform_account_id)
+    };
     let lost: Vec<Destination> = known.iter().filter(lost).cloned().collect();
     for mut destination in lost {
         destination.can_publish = false;
-        problem(&destination).clone_into(&mut destination.publish_problem);
+        problem.clone_into(&mut destination.publish_problem);
         found.destinations.push(destination);
     }
 }
 
 /// A post that was just published.
 pub(crate) fn published(ctx: &Ctx, draft: &Draft, id: String) -> Post {
-    let media = (!draft.image_url.is_empty()).then(|| proto::platforms::v1::Media { kind: "image".to_owned(), url: draft.image_url.clone() });
+    let media = (!draft.image_url.is_empty()).then(|| proto::platforms::v1::Media {
+        kind: "image".to_owned(),
+        url: draft.image_url.clone(),
+    });
     Post {
         platform_post_id: id,
         text: draft.text.clone(),
@@ -90,7 +118,9 @@ pub(crate) fn published(ctx: &Ctx, draft: &Draft, id: String) -> Post {
 pub(crate) fn time_ms(value: &Value) -> i64 {
     let text = value.as_str().unwrap_or_default();
     let graph = || jiff::fmt::strtime::parse("%Y-%m-%dT%H:%M:%S%z", text).and_then(|time| time.to_timestamp());
-    text.parse::<jiff::Timestamp>().or_else(|_| graph()).map_or(0, jiff::Timestamp::as_millisecond)
+    text.parse::<jiff::Timestamp>()
+        .or_else(|_| graph())
+        .map_or(0, jiff::Timestamp::as_millisecond)
 }
 
 #[cfg(test)]
@@ -99,7 +129,11 @@ mod tests {
 
     #[test]
     fn graphs_time_and_rfc_3339_are_read() {
-        for text in ["2026-11-22T09:00:00+0000", "2026-11-22T09:00:00.000Z", "2026-11-22T10:00:00+0100"] {
+        for text in [
+            "2026-11-22T09:00:00+0000",
+            "2026-11-22T09:00:00.000Z",
+            "2026-11-22T10:00:00+0100",
+        ] {
             assert_eq!(time_ms(&Value::from(text)), 1_795_338_000_000, "{text}");
         }
         assert_eq!(time_ms(&Value::from("yesterday")), 0);

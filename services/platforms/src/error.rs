@@ -48,22 +48,50 @@ impl From<Error> for tonic::Status {
 fn refusal(platform: &str, error: &PlatformError) -> Failure {
     let class = error.class();
     let (code, sentence) = match class {
-        ErrorClass::Expired => (Code::TokenUnavailable, "the connection has expired; reconnect the account"),
+        ErrorClass::Expired => (
+            Code::TokenUnavailable,
+            "the connection has expired; reconnect the account",
+        ),
         ErrorClass::Revoked => (Code::TokenUnavailable, "access was removed; reconnect the account"),
-        ErrorClass::PasswordChanged => (Code::TokenUnavailable, "the password was changed; reconnect the account"),
-        ErrorClass::Checkpoint => (Code::TokenUnavailable, "the person has to confirm their identity there first"),
-        ErrorClass::RoleLost => (Code::TokenUnavailable, "the person who connected it no longer has the role that is needed"),
-        ErrorClass::PermissionMissing => (Code::PermissionsDenied, "a permission is missing; reconnect and allow it"),
+        ErrorClass::PasswordChanged => (
+            Code::TokenUnavailable,
+            "the password was changed; reconnect the account",
+        ),
+        ErrorClass::Checkpoint => (
+            Code::TokenUnavailable,
+            "the person has to confirm their identity there first",
+        ),
+        ErrorClass::RoleLost => (
+            Code::TokenUnavailable,
+            "the person who connected it no longer has the role that is needed",
+        ),
+        ErrorClass::PermissionMissing => (
+            Code::PermissionsDenied,
+            "a permission is missing; reconnect and allow it",
+        ),
         ErrorClass::RateLimited => (Code::PlatformRateLimited, "too many calls for now; try again later"),
         ErrorClass::AccountRestricted => (Code::PlatformRefused, "the account is restricted there"),
-        ErrorClass::AppMisconfigured => (Code::PlatformRefused, "our app is refused; the operator has to look at it"),
-        ErrorClass::NotFound => (Code::PlatformRefused, "it does not exist there, or not for this account"),
+        ErrorClass::AppMisconfigured => (
+            Code::PlatformRefused,
+            "our app is refused; the operator has to look at it",
+        ),
+        ErrorClass::NotFound => (
+            Code::PlatformRefused,
+            "it does not exist there, or not for this account",
+        ),
         ErrorClass::InvalidRequest => (Code::PlatformRefused, "the content was refused"),
         _ => (Code::PlatformUnavailable, "the platform did not do it; try again later"),
     };
-    let said = if error.message.is_empty() { String::new() } else { format!(" ({})", error.message) };
+    let said = if error.message.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", error.message)
+    };
     let failure = Failure::new(code, format!("{platform}: {sentence}{said}"))
-        .param("class", class.as_str_name().trim_start_matches("ERROR_CLASS_").to_lowercase())
+        .param(
+            "class",
+            class.as_str_name().trim_start_matches("ERROR_CLASS_").to_lowercase(),
+        )
         .param("platform_code", &error.code);
     match error.retry_after_ms {
         Some(wait) => failure.retry_after(Duration::from_millis(wait.unsigned_abs())),
@@ -77,10 +105,20 @@ mod tests {
 
     #[test]
     fn a_refusal_says_in_plain_words_what_to_do() {
-        let error = PlatformError { class: ErrorClass::PermissionMissing.into(), code: "200".into(), ..PlatformError::default() };
-        let failure = Failure::from(Error::Platform { platform: "Facebook", error });
+        let error = PlatformError {
+            class: ErrorClass::PermissionMissing.into(),
+            code: "200".into(),
+            ..PlatformError::default()
+        };
+        let failure = Failure::from(Error::Platform {
+            platform: "Facebook",
+            error,
+        });
         assert_eq!(failure.code, Code::PermissionsDenied);
-        assert_eq!(failure.detail, "Facebook: a permission is missing; reconnect and allow it");
+        assert_eq!(
+            failure.detail,
+            "Facebook: a permission is missing; reconnect and allow it"
+        );
         assert_eq!(failure.params["class"], "permission_missing");
     }
 }

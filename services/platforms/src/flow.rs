@@ -22,27 +22,43 @@ use crate::reply::{self, TokenReply};
 pub(crate) const CALL: Duration = Duration::from_secs(90);
 
 /// What an exchange needs; owned, because the work outlives its caller.
-pub(crate) struct Code {
+pub(crate) struct Trade {
     pub(crate) code: String,
     pub(crate) redirect_uri: String,
     pub(crate) verifier: String,
 }
 
 fn answers(answers: Vec<RawAnswer>, delivery: Delivery, reason: &str) -> Answers {
-    Answers { answers, delivery: delivery.into(), reason: reason.to_owned(), retry_after_ms: 0 }
+    Answers {
+        answers,
+        delivery: delivery.into(),
+        reason: reason.to_owned(),
+        retry_after_ms: 0,
+    }
 }
 
 /// Trades a code, and goes on from `early` when a process that died had come so far.
-pub(crate) async fn exchange(ctx: Arc<Ctx>, adapter: &'static dyn Adapter, code: Code, flight: Flight, early: Option<Answers>) -> Answers {
-    let mut got = match early {
-        Some(early) => early,
-        None => {
-            let grant = CodeGrant { code: &code.code, redirect_uri: &code.redirect_uri, verifier: &code.verifier };
-            once(&ctx, On::Code, &flight, || Some(adapter.code_call(&ctx.app, &grant))).await
-        }
+pub(crate) async fn exchange(
+    ctx: Arc<Ctx>,
+    adapter: &'static dyn Adapter,
+    trade: Trade,
+    flight: Flight,
+    early: Option<Answers>,
+) -> Answers {
+    let mut got = if let Some(early) = early {
+        early
+    } else {
+        let grant = CodeGrant {
+            code: &trade.code,
+            redirect_uri: &trade.redirect_uri,
+            verifier: &trade.verifier,
+        };
+        once(&ctx, On::Code, &flight, || Some(adapter.code_call(&ctx.app, &grant))).await
     };
     while got.delivery() == Delivery::Answered {
-        let Some(next) = adapter.next_call(&ctx.app, &got.answers) else { break };
+        let Some(next) = adapter.next_call(&ctx.app, &got.answers) else {
+            break;
+        };
         flight.keep_early(&got).await;
         match http::send(&ctx.http, &ctx.clock, next, TOKEN_BODY, CALL).await {
             Sent::Answered(answer) => {
@@ -50,7 +66,7 @@ pub(crate) async fn exchange(ctx: Arc<Ctx>, adapter: &'static dyn Adapter, code:
                 got.answers.push(answer);
             }
             // The first token is good for a while; the next refresh makes up for it.
-            Sent::NotSent(reason) | Sent::Unknown(reason, _) => {
+            Sent::Unsent(reason) | Sent::Unknown(reason, _) => {
                 reason.clone_into(&mut got.reason);
                 break;
             }
@@ -60,7 +76,13 @@ pub(crate) async fn exchange(ctx: Arc<Ctx>, adapter: &'static dyn Adapter, code:
 }
 
 /// Renews with one call.
-pub(crate) async fn refresh(ctx: Arc<Ctx>, adapter: &'static dyn Adapter, credential: Credential, send_before_ms: i64, flight: Flight) -> Answers {
+pub(crate) async fn refresh(
+    ctx: Arc<Ctx>,
+    adapter: &'static dyn Adapter,
+    credential: Credential,
+    send_before_ms: i64,
+    flight: Flight,
+) -> Answers {
     let (now_ms, end) = (ctx.clock.now_ms(), credential.access_expires_at_ms);
     if send_before_ms > 0 && now_ms > send_before_ms {
         return answers(Vec::new(), Delivery::NotSent, "too late to send");
@@ -74,13 +96,20 @@ pub(crate) async fn refresh(ctx: Arc<Ctx>, adapter: &'static dyn Adapter, creden
         early.retry_after_ms = young_until - now_ms;
         return early;
     }
-    once(&ctx, On::Refresh, &flight, || adapter.refresh_call(&ctx.app, &credential)).await
+    once(&ctx, On::Refresh, &flight, || {
+        adapter.refresh_call(&ctx.app, &credential)
+    })
+    .await
 }
 
 /// Sends what `build` makes, and once more with the other client secret if the platform refused the first.
 async fn once(ctx: &Ctx, on: On, flight: &Flight, build: impl Fn() -> Option<Outgoing>) -> Answers {
     let Some(outgoing) = build() else {
-        return answers(Vec::new(), Delivery::NotSent, "there is nothing to renew this credential with");
+        return answers(
+            Vec::new(),
+            Delivery::NotSent,
+            "there is nothing to renew this credential with",
+        );
     };
     let permit = match ctx.pace.admit("").await {
         Ok(permit) => permit,
@@ -96,7 +125,10 @@ async fn once(ctx: &Ctx, on: On, flight: &Flight, build: impl Fn() -> Option<Out
         && ctx.app.switch_secret()
         && let Some(outgoing) = build()
     {
-        tracing::warn!(connector = ctx.spec.id, "the platform refused our client secret; trying the other one");
+        tracing::warn!(
+            connector = ctx.spec.id,
+            "the platform refused our client secret; trying the other one"
+        );
         (got, _) = send(ctx, on, outgoing).await;
     }
     drop(permit);
@@ -107,9 +139,12 @@ async fn send(ctx: &Ctx, on: On, outgoing: Outgoing) -> (Answers, Option<ErrorCl
     match http::send(&ctx.http, &ctx.clock, outgoing, TOKEN_BODY, CALL).await {
         Sent::Answered(answer) => {
             let (error, _) = ctx.judge("", on, &answer).await;
-            (answers(vec![answer], Delivery::Answered, ""), error.map(|error| error.class()))
+            (
+                answers(vec![answer], Delivery::Answered, ""),
+                error.map(|error| error.class()),
+            )
         }
-        Sent::NotSent(reason) => {
+        Sent::Unsent(reason) => {
             ctx.pace.showed(Showed::Trouble);
             (answers(Vec::new(), Delivery::NotSent, reason), None)
         }
@@ -124,5 +159,7 @@ async fn send(ctx: &Ctx, on: On, outgoing: Outgoing) -> (Answers, Option<ErrorCl
 
 /// Whether an answer that was cut short still decides: a refusal, or a whole token in it.
 fn says_something(answer: &RawAnswer) -> bool {
-    !reply::accepted(answer) || TokenReply::read(&answer.body).access_token.is_some() || reply::salvage(&answer.body).is_some()
+    !reply::accepted(answer)
+        || TokenReply::read(&answer.body).access_token.is_some()
+        || reply::salvage(&answer.body).is_some()
 }

@@ -35,13 +35,19 @@ fn signed(ctx: &Ctx, token: &str, mut parameters: Query) -> Query {
 /// GET. `subject` is whose limit it counts against.
 pub(crate) async fn get(ctx: &Ctx, subject: &str, token: &str, path: &str, query: Query) -> Result<Value> {
     let url = ctx.api(&format!("/{{version}}{path}"));
-    Ok(ctx.call(subject, Outgoing::get("api", url, signed(ctx, token, query))).await?.json)
+    Ok(ctx
+        .call(subject, Outgoing::get("api", url, signed(ctx, token, query)))
+        .await?
+        .json)
 }
 
 /// POST of a form.
 pub(crate) async fn post(ctx: &Ctx, subject: &str, token: &str, path: &str, form: Query) -> Result<Value> {
     let url = ctx.api(&format!("/{{version}}{path}"));
-    Ok(ctx.call(subject, Outgoing::form("api", url, signed(ctx, token, form))).await?.json)
+    Ok(ctx
+        .call(subject, Outgoing::form("api", url, signed(ctx, token, form)))
+        .await?
+        .json)
 }
 
 /// All result pages of a list.
@@ -55,7 +61,13 @@ pub(crate) async fn list(ctx: &Ctx, subject: &str, token: &str, path: &str, quer
         match (paging["next"].as_str(), next_page(paging)) {
             (None, _) => return Ok(found),
             (Some(_), Some(parameter)) => next = vec![parameter],
-            (Some(_), None) => return Err(classify::error(ErrorClass::Transient, "paging", "the next result page is not named")),
+            (Some(_), None) => {
+                return Err(classify::error(
+                    ErrorClass::Transient,
+                    "paging",
+                    "the next result page is not named",
+                ));
+            }
         }
     }
     Ok(found)
@@ -65,10 +77,14 @@ pub(crate) async fn list(ctx: &Ctx, subject: &str, token: &str, path: &str, quer
 fn next_page(paging: &Value) -> Option<(&'static str, String)> {
     let next = Url::parse(paging["next"].as_str()?).ok()?;
     let parameter = |name: &'static str| {
-        let (_, value) = next.query_pairs().find(|(key, value)| key == name && !value.is_empty())?;
+        let (_, value) = next
+            .query_pairs()
+            .find(|(key, value)| key == name && !value.is_empty())?;
         Some((name, value.into_owned()))
     };
-    let cursor = paging["cursors"]["after"].as_str().map(|after| ("after", after.to_owned()));
+    let cursor = paging["cursors"]["after"]
+        .as_str()
+        .map(|after| ("after", after.to_owned()));
     parameter("after").or_else(|| parameter("offset")).or(cursor)
 }
 
@@ -83,7 +99,11 @@ pub(crate) async fn debug_token(ctx: &Ctx, token: &str) -> Result<Value> {
     let answer = get(ctx, "", &app_token(ctx), "/debug_token", query).await?;
     let data = answer["data"].clone();
     if data["is_valid"] == false {
-        return Err(classify::error(ErrorClass::Revoked, "is_valid", "Meta says that the token is not valid"));
+        return Err(classify::error(
+            ErrorClass::Revoked,
+            "is_valid",
+            "Meta says that the token is not valid",
+        ));
     }
     Ok(data)
 }
@@ -105,7 +125,9 @@ pub(crate) async fn grant(ctx: &Ctx, credential: &Credential) -> Result<Grant> {
     let user = get(ctx, &user_id, token, "/me", vec![("fields", "id,name".to_owned())]).await?;
     let permissions = list(ctx, &user_id, token, "/me/permissions", &Query::new()).await?;
     let with = |granted: bool| {
-        let rows = permissions.iter().filter(move |row| (row["status"] == "granted") == granted);
+        let rows = permissions
+            .iter()
+            .filter(move |row| (row["status"] == "granted") == granted);
         rows.map(|row| classify::text(&row["permission"])).collect()
     };
     let found = DiscoverResponse {
@@ -119,7 +141,11 @@ pub(crate) async fn grant(ctx: &Ctx, credential: &Credential) -> Result<Grant> {
     };
     let left = found.access_expires_at_ms - ctx.clock.now_ms();
     let short_lived = found.access_expires_at_ms > 0 && debug["issued_at"].is_null() && left < DAY;
-    Ok(Grant { found, granular: debug["granular_scopes"].clone(), short_lived })
+    Ok(Grant {
+        found,
+        granular: debug["granular_scopes"].clone(),
+        short_lived,
+    })
 }
 
 impl Grant {
@@ -138,7 +164,11 @@ impl Grant {
     /// `can_publish` and `publish_problem`: the permission for this asset, and a task of the Page that allows it.
     pub(crate) fn publish(&self, scope: &str, id: &str, page: &Value) -> (bool, String) {
         let tasks = page["tasks"].as_array().map(Vec::as_slice);
-        let may = tasks.is_none_or(|tasks| tasks.iter().any(|task| PUBLISHING_TASKS.iter().any(|known| task == known)));
+        let may = tasks.is_none_or(|tasks| {
+            tasks
+                .iter()
+                .any(|task| PUBLISHING_TASKS.iter().any(|known| task == known))
+        });
         let problem = match (self.covers(scope, id), may) {
             (false, _) => discovery::PERMISSION_MISSING,
             (true, false) => discovery::ROLE_LOST,
@@ -149,7 +179,11 @@ impl Grant {
 
     /// When a Page token made from this grant ends: never, unless the grant's own token is a short one.
     pub(crate) fn page_token_end_ms(&self) -> i64 {
-        if self.short_lived { self.found.access_expires_at_ms } else { 0 }
+        if self.short_lived {
+            self.found.access_expires_at_ms
+        } else {
+            0
+        }
     }
 
     /// Every Page that the grant reaches: the person's own and those of their businesses.
@@ -167,7 +201,8 @@ impl Grant {
                     match list(ctx, user, token, &format!("/{business}/{edge}"), &query).await {
                         Ok(more) => pages.extend(more),
                         // A business may keep its Pages from this person.
-                        Err(error) if matches!(error.class(), ErrorClass::PermissionMissing | ErrorClass::NotFound) => {}
+                        Err(error) if matches!(error.class(), ErrorClass::PermissionMissing | ErrorClass::NotFound) => {
+                        }
                         Err(error) => return Err(error),
                     }
                 }
@@ -181,7 +216,10 @@ impl Grant {
 
 /// The call that makes a long-lived token out of a short one, or a later one out of a long one.
 pub(crate) fn exchange_call(spec: &Spec, app: &App, step: &'static str, token: &str) -> Outgoing {
-    let query = vec![("grant_type", "fb_exchange_token".to_owned()), ("fb_exchange_token", token.to_owned())];
+    let query = vec![
+        ("grant_type", "fb_exchange_token".to_owned()),
+        ("fb_exchange_token", token.to_owned()),
+    ];
     oauth::token_call(spec, app, step, query)
 }
 
@@ -236,7 +274,14 @@ mod tests {
 
     fn grant(scopes: &[&str], granular: Value) -> Grant {
         let granted_scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        Grant { found: DiscoverResponse { granted_scopes, ..DiscoverResponse::default() }, granular, short_lived: false }
+        Grant {
+            found: DiscoverResponse {
+                granted_scopes,
+                ..DiscoverResponse::default()
+            },
+            granular,
+            short_lived: false,
+        }
     }
 
     #[test]
@@ -250,6 +295,11 @@ mod tests {
         assert_eq!(may("104", json!(["ANALYZE"])), "platform_role_lost");
         assert_eq!(may("105", json!(["MANAGE"])), "permission_missing");
         assert!(granted.covers("pages_show_list", "any"));
-        assert_eq!(grant(&[], Value::Null).publish("pages_manage_posts", "104", &page(json!(["MANAGE"]))).1, "permission_missing");
+        assert_eq!(
+            grant(&[], Value::Null)
+                .publish("pages_manage_posts", "104", &page(json!(["MANAGE"])))
+                .1,
+            "permission_missing"
+        );
     }
 }

@@ -2,8 +2,8 @@
 //! by HTTP status or `type`: everything is an `OAuthException` there, even a rate limit.
 
 use proto::common::v1::ErrorClass::{
-    AccountRestricted, AppMisconfigured, BadCode, Checkpoint, Expired, InvalidRequest, NotFound, PasswordChanged, PermissionMissing,
-    RateLimited, Revoked, RoleLost, Transient,
+    AccountRestricted, AppMisconfigured, BadCode, Checkpoint, Expired, InvalidRequest, NotFound, PasswordChanged,
+    PermissionMissing, RateLimited, Revoked, RoleLost, Transient,
 };
 
 use crate::classify::{Is, On, Row};
@@ -93,9 +93,19 @@ mod tests {
     #[test]
     fn h14_every_row_is_known_whatever_the_http_status() {
         for (code, subcode, message, class) in [
-            (190, 458, "The user has not authorized application 700000000000001.", Revoked),
+            (
+                190,
+                458,
+                "The user has not authorized application 700000000000001.",
+                Revoked,
+            ),
             (190, 459, "You cannot access the app till you log in", Checkpoint),
-            (190, 460, "The session has been invalidated because the user changed their password", PasswordChanged),
+            (
+                190,
+                460,
+                "The session has been invalidated because the user changed their password",
+                PasswordChanged,
+            ),
             (190, 463, "Session has expired on Sunday, 22-Nov-26", Expired),
             (190, 464, "the user is not a confirmed user.", Checkpoint),
             (190, 467, "The session is invalid because the user logged out.", Revoked),
@@ -105,13 +115,23 @@ mod tests {
             (190, 0, "The user changed their password", PasswordChanged),
             (190, 456, "", Revoked),
             (102, 463, "", Expired),
-            (10, 0, "(#10) Application does not have permission for this action", PermissionMissing),
+            (
+                10,
+                0,
+                "(#10) Application does not have permission for this action",
+                PermissionMissing,
+            ),
             (200, 0, "", PermissionMissing),
             (299, 0, "", PermissionMissing),
             (3, 0, "", AppMisconfigured),
             (100, 33, "Unsupported get request.", NotFound),
             (100, 0, "(#100) Invalid parameter", InvalidRequest),
-            (100, 0, "Invalid appsecret_proof provided in the API argument", AppMisconfigured),
+            (
+                100,
+                0,
+                "Invalid appsecret_proof provided in the API argument",
+                AppMisconfigured,
+            ),
             (2500, 0, "", InvalidRequest),
             (4, 0, "", RateLimited),
             (17, 0, "", RateLimited),
@@ -126,13 +146,22 @@ mod tests {
             (2, 0, "", Transient),
             (1, 0, "Error validating client secret.", AppMisconfigured),
             (101, 0, "", AppMisconfigured),
-            (10, 0, "The user is not an Instagram Business account", AccountRestricted),
+            (
+                10,
+                0,
+                "The user is not an Instagram Business account",
+                AccountRestricted,
+            ),
             (9, 2_207_042, "", RateLimited),
             (77_777, 0, "something new", Transient),
         ] {
             let body = serde_json::json!({"error": {"message": message, "type": "OAuthException", "code": code, "error_subcode": subcode}});
             for status in [400, 401, 403, 500] {
-                assert_eq!(class_of(ERRORS, On::Api, status, &body.to_string()), class, "{code}/{subcode} {message}");
+                assert_eq!(
+                    class_of(ERRORS, On::Api, status, &body.to_string()),
+                    class,
+                    "{code}/{subcode} {message}"
+                );
             }
         }
     }
@@ -142,10 +171,15 @@ mod tests {
         for (subcode, message, class) in [
             (36009, "This authorization code has been used.", BadCode),
             (36007, "This authorization code has expired.", BadCode),
-            (36008, "Error validating verification code. Please make sure your redirect_uri is identical", InvalidRequest),
+            (
+                36008,
+                "Error validating verification code. Please make sure your redirect_uri is identical",
+                InvalidRequest,
+            ),
             (0, "Invalid verification code format.", BadCode),
         ] {
-            let body = serde_json::json!({"error": {"message": message, "code": 100, "error_subcode": subcode}}).to_string();
+            let body =
+                serde_json::json!({"error": {"message": message, "code": 100, "error_subcode": subcode}}).to_string();
             assert_eq!(class_of(ERRORS, On::Code, 400, &body), class, "{message}");
         }
         for (message, class) in [
@@ -154,7 +188,8 @@ mod tests {
             ("Invalid scope field(s): x", AppMisconfigured),
             ("Invalid platform app", AppMisconfigured),
         ] {
-            let body = serde_json::json!({"error_type": "OAuthException", "code": 400, "error_message": message}).to_string();
+            let body =
+                serde_json::json!({"error_type": "OAuthException", "code": 400, "error_message": message}).to_string();
             assert_eq!(class_of(ERRORS, On::Code, 400, &body), class, "{message}");
         }
     }

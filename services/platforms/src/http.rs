@@ -1,5 +1,5 @@
 //! One HTTP call to a platform and what became of it. The three outcomes are kept apart with care, because a refresh
-//! must not be repeated blindly: `NotSent` (nothing can have reached the platform), `Answered`, and `Unknown`. Bodies are
+//! must not be repeated blindly: `Unsent` (nothing can have reached the platform), `Answered`, and `Unknown`. Bodies are
 //! capped and never decompressed, redirects are not followed (the client comes from kit), and no URL, query or body
 //! ever becomes part of an error text.
 
@@ -52,17 +52,38 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     /// A GET with its query.
     pub(crate) fn get(step: &'static str, url: String, query: Vec<(&'static str, String)>) -> Self {
-        Self { step, method: Method::GET, url, query, headers: Vec::new(), body: Body::Empty }
+        Self {
+            step,
+            method: Method::GET,
+            url,
+            query,
+            headers: Vec::new(),
+            body: Body::Empty,
+        }
     }
 
     /// A POST of a form.
     pub(crate) fn form(step: &'static str, url: String, form: Vec<(&'static str, String)>) -> Self {
-        Self { step, method: Method::POST, url, query: Vec::new(), headers: Vec::new(), body: Body::Form(form) }
+        Self {
+            step,
+            method: Method::POST,
+            url,
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: Body::Form(form),
+        }
     }
 
     /// A POST of JSON.
     pub(crate) fn json(url: String, json: serde_json::Value) -> Self {
-        Self { step: "api", method: Method::POST, url, query: Vec::new(), headers: Vec::new(), body: Body::Json(json) }
+        Self {
+            step: "api",
+            method: Method::POST,
+            url,
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: Body::Json(json),
+        }
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -102,23 +123,31 @@ pub(crate) enum Sent {
     /// Headers came, and a body that may have been cut.
     Answered(RawAnswer),
     /// Nothing left this host, or nothing beyond a failed handshake.
-    NotSent(&'static str),
+    Unsent(&'static str),
     /// The platform may have acted. Holds what came before the end, when headers did.
     Unknown(&'static str, Option<RawAnswer>),
 }
 
 /// Sends and reads one answer of at most `cap` bytes within `limit`.
-pub(crate) async fn send(client: &reqwest::Client, clock: &Clock, outgoing: Outgoing, cap: usize, limit: Duration) -> Sent {
+pub(crate) async fn send(
+    client: &reqwest::Client,
+    clock: &Clock,
+    outgoing: Outgoing,
+    cap: usize,
+    limit: Duration,
+) -> Sent {
     let step = outgoing.step;
     let request = match outgoing.build(client) {
         Ok(request) => request,
-        Err(reason) => return Sent::NotSent(reason),
+        Err(reason) => return Sent::Unsent(reason),
     };
     let end = tokio::time::Instant::now() + limit;
     let sent_at_ms = clock.now_ms();
     let response = match tokio::time::timeout_at(end, client.execute(request)).await {
         Ok(Ok(response)) => response,
-        Ok(Err(error)) if error.is_connect() || error.is_builder() => return Sent::NotSent("the platform could not be reached"),
+        Ok(Err(error)) if error.is_connect() || error.is_builder() => {
+            return Sent::Unsent("the platform could not be reached");
+        }
         Ok(Err(error)) if error.is_timeout() => return Sent::Unknown("no answer in time", None),
         Ok(Err(_)) => return Sent::Unknown("the connection ended without an answer", None),
         Err(_) => return Sent::Unknown("no answer in time", None),
@@ -139,7 +168,12 @@ pub(crate) async fn send(client: &reqwest::Client, clock: &Clock, outgoing: Outg
 }
 
 /// Fills the body. Says why it ended before its end, `None` when it did not or when it reached the cap.
-async fn read(mut response: reqwest::Response, answer: &mut RawAnswer, cap: usize, end: tokio::time::Instant) -> Option<&'static str> {
+async fn read(
+    mut response: reqwest::Response,
+    answer: &mut RawAnswer,
+    cap: usize,
+    end: tokio::time::Instant,
+) -> Option<&'static str> {
     loop {
         let problem = match tokio::time::timeout_at(end, response.chunk()).await {
             Ok(Ok(Some(chunk))) => {

@@ -22,24 +22,49 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     pub(crate) fn refused(error: PlatformError) -> Self {
-        Self { result: Err(error), salvaged: None }
+        Self {
+            result: Err(error),
+            salvaged: None,
+        }
     }
 }
 
 /// Reads answers; see the file's head.
 pub(crate) fn interpret(spec: &'static Spec, answers: &Answers, previous: Option<&Credential>) -> Outcome {
-    let replies: Vec<TokenReply> = answers.answers.iter().map(|answer| TokenReply::read(&answer.body)).collect();
+    let replies: Vec<TokenReply> = answers
+        .answers
+        .iter()
+        .map(|answer| TokenReply::read(&answer.body))
+        .collect();
     let usable = |index: &usize| reply::accepted(&answers.answers[*index]) && replies[*index].access_token.is_some();
     let Some(chosen) = (0..replies.len()).rev().find(usable) else {
-        let salvaged = answers.answers.iter().filter(|answer| reply::accepted(answer)).rev().find_map(|answer| reply::salvage(&answer.body));
-        return Outcome { result: Err(refusal(spec, answers, previous)), salvaged };
+        let salvaged = answers
+            .answers
+            .iter()
+            .filter(|answer| reply::accepted(answer))
+            .rev()
+            .find_map(|answer| reply::salvage(&answer.body));
+        return Outcome {
+            result: Err(refusal(spec, answers, previous)),
+            salvaged,
+        };
     };
     let credential = merge(spec, &answers.answers[chosen], &replies[..=chosen], previous);
     if spec.announced_refresh && previous.is_some_and(|previous| !extended(previous, &credential)) {
-        let error = classify::error(ErrorClass::NotExtended, "not_extended", "the platform answered and did not move the token's end");
-        return Outcome { result: Err(error), salvaged: None };
+        let error = classify::error(
+            ErrorClass::NotExtended,
+            "not_extended",
+            "the platform answered and did not move the token's end",
+        );
+        return Outcome {
+            result: Err(error),
+            salvaged: None,
+        };
     }
-    Outcome { result: Ok(credential), salvaged: None }
+    Outcome {
+        result: Ok(credential),
+        salvaged: None,
+    }
 }
 
 fn extended(previous: &Credential, renewed: &Credential) -> bool {
@@ -49,11 +74,17 @@ fn extended(previous: &Credential, renewed: &Credential) -> bool {
 /// A new credential, complete. The later replies of a flow win over the earlier ones, and those over what was before.
 fn merge(spec: &Spec, answer: &RawAnswer, replies: &[TokenReply], previous: Option<&Credential>) -> Credential {
     let told = |field: fn(&TokenReply) -> Option<&String>| replies.iter().rev().find_map(field).cloned();
-    let before = |field: fn(&Credential) -> &String| previous.map(|previous| field(previous).clone()).unwrap_or_default();
+    let before =
+        |field: fn(&Credential) -> &String| previous.map(|previous| field(previous).clone()).unwrap_or_default();
     let last = replies.last().cloned().unwrap_or_default();
     // A flow that ended early left a short-lived token in our hands.
-    let default_ms = if answer.step == "code" { spec.first_lifetime_ms } else { spec.default_lifetime_ms };
-    let refresh_token = told(|reply| reply.refresh_token.as_ref()).unwrap_or_else(|| before(|previous| &previous.refresh_token));
+    let default_ms = if answer.step == "code" {
+        spec.first_lifetime_ms
+    } else {
+        spec.default_lifetime_ms
+    };
+    let refresh_token =
+        told(|reply| reply.refresh_token.as_ref()).unwrap_or_else(|| before(|previous| &previous.refresh_token));
     let same_refresh_token = previous.is_some_and(|previous| previous.refresh_token == refresh_token);
     let refresh_expires_at_ms = match last.refresh_expires_in {
         Some(seconds) => answer.sent_at_ms + seconds * 1000,
@@ -62,21 +93,37 @@ fn merge(spec: &Spec, answer: &RawAnswer, replies: &[TokenReply], previous: Opti
     };
     Credential {
         access_token: last.access_token.unwrap_or_default(),
-        token_type: last.token_type.or_else(|| previous.map(|previous| previous.token_type.clone())).unwrap_or_else(|| "Bearer".to_owned()),
+        token_type: last
+            .token_type
+            .or_else(|| previous.map(|previous| previous.token_type.clone()))
+            .unwrap_or_else(|| "Bearer".to_owned()),
         access_expires_at_ms: answer.sent_at_ms + last.expires_in.map_or(default_ms, |seconds| seconds * 1000),
         refresh_expires_at_ms,
         issued_at_ms: answer.sent_at_ms,
-        platform_user_id: told(|reply| reply.user_id.as_ref()).unwrap_or_else(|| before(|previous| &previous.platform_user_id)),
-        scopes: replies.iter().rev().find_map(|reply| reply.scopes.clone())
+        platform_user_id: told(|reply| reply.user_id.as_ref())
+            .unwrap_or_else(|| before(|previous| &previous.platform_user_id)),
+        scopes: replies
+            .iter()
+            .rev()
+            .find_map(|reply| reply.scopes.clone())
             .unwrap_or_else(|| previous.map(|previous| previous.scopes.clone()).unwrap_or_default()),
-        renewal: if refresh_token.is_empty() { spec.renewal } else { spec.renewal_by_refresh_token }.into(),
+        renewal: if refresh_token.is_empty() {
+            spec.renewal
+        } else {
+            spec.renewal_by_refresh_token
+        }
+        .into(),
         refresh_token,
     }
 }
 
 /// Why there is no token: what the platform said, or that nothing can be concluded.
 fn refusal(spec: &'static Spec, answers: &Answers, previous: Option<&Credential>) -> PlatformError {
-    if let Some(answer) = answers.answers.iter().find(|answer| !answer.body.is_empty() || !reply::accepted(answer)) {
+    if let Some(answer) = answers
+        .answers
+        .iter()
+        .find(|answer| !answer.body.is_empty() || !reply::accepted(answer))
+    {
         return refused_answer(spec, answer, previous);
     }
     match answers.delivery() {
@@ -97,14 +144,21 @@ pub(crate) const EXPIRED: &str = "the token has ended and cannot be renewed";
 fn refused_answer(spec: &'static Spec, answer: &RawAnswer, previous: Option<&Credential>) -> PlatformError {
     let said = classify::read(answer.status, &classify::parse(&answer.body));
     if reply::accepted(answer) && said.code.is_empty() {
-        let what = if answer.truncated { "the platform's answer was cut short" } else { "the platform's answer has no token in it" };
+        let what = if answer.truncated {
+            "the platform's answer was cut short"
+        } else {
+            "the platform's answer has no token in it"
+        };
         return classify::error(ErrorClass::Transient, "no_token", what);
     }
     let on = if previous.is_some() { On::Refresh } else { On::Code };
     let mut error = classify::classify(spec.id, spec.errors, on, &said);
     error.retry_after_ms = ctx::retry_after(&error, answer);
     // The platform may quote what it was sent.
-    for secret in previous.into_iter().flat_map(|previous| [&previous.access_token, &previous.refresh_token]) {
+    for secret in previous
+        .into_iter()
+        .flat_map(|previous| [&previous.access_token, &previous.refresh_token])
+    {
         if !secret.is_empty() {
             error.message = error.message.replace(secret.as_str(), "[…]");
         }

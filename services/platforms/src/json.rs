@@ -23,11 +23,16 @@ impl Json {
     /// The last usable member called `name`: nulls, and texts that are empty, count as missing.
     pub(crate) fn member(&self, name: &str) -> Option<&Self> {
         let Self::Object(members) = self else { return None };
-        members.iter().rev().filter(|(key, _)| key == name).map(|(_, value)| value).find(|value| match value {
-            Self::Null => false,
-            Self::Text(text) => !text.trim().is_empty(),
-            _ => true,
-        })
+        members
+            .iter()
+            .rev()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value)
+            .find(|value| match value {
+                Self::Null => false,
+                Self::Text(text) => !text.trim().is_empty(),
+                _ => true,
+            })
     }
 
     /// Texts as they are, numbers as they were written.
@@ -43,21 +48,26 @@ impl Json {
 pub(crate) fn read(bytes: &[u8]) -> Option<Json> {
     let bytes = utf8(bytes);
     let start = bytes.iter().position(|byte| *byte == b'{')?;
-    let mut reader = Reader { bytes: &bytes, at: start, broken: false };
+    let mut reader = Reader {
+        bytes: &bytes,
+        at: start,
+        broken: false,
+    };
     reader.value(0)
 }
 
 /// The bytes as UTF-8 when they are UTF-16, else as they are.
 pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
     let wide: Option<fn([u8; 2]) -> u16> = match bytes {
-        [0xFF, 0xFE, ..] => Some(u16::from_le_bytes),
+        [0xFF, 0xFE, ..] | [b'{', 0, ..] => Some(u16::from_le_bytes),
         [0xFE, 0xFF, ..] | [0, b'{', ..] => Some(u16::from_be_bytes),
-        [b'{', 0, ..] => Some(u16::from_le_bytes),
         _ => None,
     };
     let Some(wide) = wide else { return Cow::Borrowed(bytes) };
     let units = bytes.chunks_exact(2).map(|pair| wide([pair[0], pair[1]]));
-    let text: String = char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+    let text: String = char::decode_utf16(units)
+        .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect();
     Cow::Owned(text.into_bytes())
 }
 
@@ -110,7 +120,11 @@ impl Reader<'_> {
             if self.take(b',') {
                 continue;
             }
-            let key = if self.next_mark() == Some(b'"') { self.string() } else { None };
+            let key = if self.next_mark() == Some(b'"') {
+                self.string()
+            } else {
+                None
+            };
             let Some(key) = key.filter(|_| self.take(b':')) else {
                 self.broken = true;
                 break;
@@ -147,11 +161,16 @@ impl Reader<'_> {
     /// A number that ends where the text ends may have been longer.
     fn number(&mut self) -> Option<Json> {
         let start = self.at;
-        while self.peek().is_some_and(|byte| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')) {
+        while self
+            .peek()
+            .is_some_and(|byte| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'))
+        {
             self.at += 1;
         }
         self.peek()?;
-        Some(Json::Number(String::from_utf8_lossy(&self.bytes[start..self.at]).into_owned()))
+        Some(Json::Number(
+            String::from_utf8_lossy(&self.bytes[start..self.at]).into_owned(),
+        ))
     }
 
     fn string(&mut self) -> Option<String> {
@@ -195,7 +214,11 @@ impl Reader<'_> {
         self.at += 2;
         let second = self.unit()?;
         let pair = 0x10000 + ((first - 0xD800) << 10) + second.wrapping_sub(0xDC00);
-        Some(if (0xDC00..0xE000).contains(&second) { char::from_u32(pair)? } else { char::REPLACEMENT_CHARACTER })
+        Some(if (0xDC00..0xE000).contains(&second) {
+            char::from_u32(pair)?
+        } else {
+            char::REPLACEMENT_CHARACTER
+        })
     }
 
     fn unit(&mut self) -> Option<u32> {
@@ -223,7 +246,10 @@ mod tests {
 
     #[test]
     fn h20_strange_strings_come_out_exactly() {
-        assert_eq!(text_of("{\"a\":\"x\ny é \\u00e9\\ud83d\\ude00\\/\"}".as_bytes(), "a").as_deref(), Some("x\ny é é😀/"));
+        assert_eq!(
+            text_of("{\"a\":\"x\ny é \\u00e9\\ud83d\\ude00\\/\"}".as_bytes(), "a").as_deref(),
+            Some("x\ny é é😀/")
+        );
     }
 
     #[test]
@@ -235,8 +261,14 @@ mod tests {
 
     #[test]
     fn h11_the_last_usable_duplicate_wins_and_big_numbers_stay_exact() {
-        assert_eq!(text_of(br#"{"a":"1","a":"2","a":"","a":null}"#, "a").as_deref(), Some("2"));
-        assert_eq!(text_of(br#"{"user_id":25000000000000001}"#, "user_id").as_deref(), Some("25000000000000001"));
+        assert_eq!(
+            text_of(br#"{"a":"1","a":"2","a":"","a":null}"#, "a").as_deref(),
+            Some("2")
+        );
+        assert_eq!(
+            text_of(br#"{"user_id":25000000000000001}"#, "user_id").as_deref(),
+            Some("25000000000000001")
+        );
     }
 
     #[test]

@@ -60,18 +60,37 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let Config { common, section } = config;
     let (clock, ring) = (common.clock.clone(), common.key_ring()?);
     let shared = Shared::connect(&common.redis, "platforms").await?;
-    let timeouts = kit::http::Timeouts { connect: Duration::from_secs(10), total: flow::CALL + Duration::from_secs(5) };
+    let timeouts = kit::http::Timeouts {
+        connect: Duration::from_secs(10),
+        total: flow::CALL + Duration::from_secs(5),
+    };
     let client = kit::http::client(timeouts)?;
     let connector = |(adapter, app): (&'static dyn adapter::Adapter, app::App)| {
         let pace = Arc::new(pace::Pace::new(&app, shared.clone(), clock.clone()));
         let spec = adapter.spec();
-        (spec.id, Arc::new(ctx::Ctx { app, spec, clock: clock.clone(), pace, http: client.clone() }))
+        (
+            spec.id,
+            Arc::new(ctx::Ctx {
+                app,
+                spec,
+                clock: clock.clone(),
+                pace,
+                http: client.clone(),
+            }),
+        )
     };
     let connectors: BTreeMap<_, _> = platforms::adapters().zip(section.apps()?).map(connector).collect();
     let tasks = Tasks::new();
     let tokens = TokensServiceClient::new(kit::grpc::client(&common, kit::grpc::PLATFORMS, &common.peers.tokens));
     let receipts = receipts::Receipts::new(shared, ring.clone(), clock.clone(), tasks.clone());
-    let service = service::Service { connectors, receipts, ring, clock, tasks: tasks.clone(), tokens };
+    let service = service::Service {
+        connectors,
+        receipts,
+        ring,
+        clock,
+        tasks: tasks.clone(),
+        tokens,
+    };
     let service = PlatformsServiceServer::new(service).max_decoding_message_size(kit::grpc::MESSAGE_LIMIT);
     kit::grpc::server(&common, listener, shutdown, service::POLICY, service).await?;
     if !tasks.drain(DRAIN).await {

@@ -22,9 +22,16 @@ pub(crate) enum Whom {
 }
 
 /// How long the platform asked to wait before the next call, if it did.
-pub(crate) fn wait<S: BuildHasher>(status: u32, headers: &HashMap<String, String, S>, now_ms: i64) -> Option<(Whom, Duration)> {
+pub(crate) fn wait<S: BuildHasher>(
+    status: u32,
+    headers: &HashMap<String, String, S>,
+    now_ms: i64,
+) -> Option<(Whom, Duration)> {
     let header = |name: &str| headers.get(name).map(String::as_str);
-    if let Some(full) = header("x-app-usage").and_then(percent).filter(|percent| *percent >= 100.0) {
+    if let Some(full) = header("x-app-usage")
+        .and_then(percent)
+        .filter(|percent| *percent >= 100.0)
+    {
         // Graph's window is an hour and rolls; some of it is free again after minutes.
         tracing::warn!(percent = full, "the app's call limit is used up");
         return Some((Whom::App, Duration::from_secs(300)));
@@ -37,7 +44,9 @@ pub(crate) fn wait<S: BuildHasher>(status: u32, headers: &HashMap<String, String
         return Some((Whom::Subject, wait));
     }
     let used_up = status == 429 || header("x-rate-limit-remaining").is_some_and(|left| left.trim() == "0");
-    let reset = header("x-rate-limit-reset").or_else(|| header("x-ratelimit-reset")).filter(|_| used_up);
+    let reset = header("x-rate-limit-reset")
+        .or_else(|| header("x-ratelimit-reset"))
+        .filter(|_| used_up);
     let reset = reset.and_then(|reset| reset.trim().parse::<i64>().ok());
     reset.map(|at| (Whom::Subject, capped(at.saturating_mul(1000).saturating_sub(now_ms))))
 }
@@ -67,7 +76,11 @@ fn percent(usage: &str) -> Option<f64> {
 /// Minutes until a business use case is free again; none when it is.
 fn regain(usage: &str) -> Option<Duration> {
     let usage: HashMap<String, Vec<Value>> = serde_json::from_str(usage).ok()?;
-    let minutes = usage.values().flatten().filter_map(|item| item["estimated_time_to_regain_access"].as_i64()).max()?;
+    let minutes = usage
+        .values()
+        .flatten()
+        .filter_map(|item| item["estimated_time_to_regain_access"].as_i64())
+        .max()?;
     (minutes > 0).then(|| capped(minutes.saturating_mul(60_000)))
 }
 
@@ -85,8 +98,14 @@ mod tests {
     #[test]
     fn h3_retry_after_is_read_in_every_form_and_capped() {
         assert_eq!(of(429, "retry-after", "30"), Some((Whom::Subject, 30)));
-        assert_eq!(of(429, "retry-after", "Sun, 22 Nov 2026 09:02:00 GMT"), Some((Whom::Subject, 120)));
-        assert_eq!(of(429, "retry-after", "Sun, 22 Nov 2020 09:02:00 GMT"), Some((Whom::Subject, 1)));
+        assert_eq!(
+            of(429, "retry-after", "Sun, 22 Nov 2026 09:02:00 GMT"),
+            Some((Whom::Subject, 120))
+        );
+        assert_eq!(
+            of(429, "retry-after", "Sun, 22 Nov 2020 09:02:00 GMT"),
+            Some((Whom::Subject, 1))
+        );
         assert_eq!(of(429, "retry-after", "1000000000"), Some((Whom::Subject, 3600)));
         assert_eq!(of(503, "retry-after", "30"), Some((Whom::App, 30)));
         assert_eq!(of(429, "retry-after", "soon"), None);
@@ -95,11 +114,30 @@ mod tests {
 
     #[test]
     fn metas_usage_headers_count_from_full() {
-        assert_eq!(of(200, "x-app-usage", r#"{"call_count":28,"total_time":25,"total_cputime":25}"#), None);
-        assert_eq!(of(200, "x-app-usage", r#"{"call_count":28,"total_time":100,"total_cputime":25}"#), Some((Whom::App, 300)));
-        let business = |minutes| format!(r#"{{"104":[{{"type":"pages","call_count":95,"estimated_time_to_regain_access":{minutes}}}]}}"#);
+        assert_eq!(
+            of(
+                200,
+                "x-app-usage",
+                r#"{"call_count":28,"total_time":25,"total_cputime":25}"#
+            ),
+            None
+        );
+        assert_eq!(
+            of(
+                200,
+                "x-app-usage",
+                r#"{"call_count":28,"total_time":100,"total_cputime":25}"#
+            ),
+            Some((Whom::App, 300))
+        );
+        let business = |minutes| {
+            format!(r#"{{"104":[{{"type":"pages","call_count":95,"estimated_time_to_regain_access":{minutes}}}]}}"#)
+        };
         assert_eq!(of(200, "x-business-use-case-usage", &business(0)), None);
-        assert_eq!(of(400, "x-business-use-case-usage", &business(7)), Some((Whom::Subject, 420)));
+        assert_eq!(
+            of(400, "x-business-use-case-usage", &business(7)),
+            Some((Whom::Subject, 420))
+        );
         assert_eq!(of(400, "x-business-use-case-usage", "nonsense"), None);
     }
 
@@ -107,6 +145,9 @@ mod tests {
     fn x_says_when_its_window_ends() {
         assert_eq!(of(429, "x-rate-limit-reset", "1795338090"), Some((Whom::Subject, 90)));
         assert_eq!(of(200, "x-rate-limit-reset", "1795338090"), None);
-        assert_eq!(of(429, "x-rate-limit-reset", "99999999999999999"), Some((Whom::Subject, 3600)));
+        assert_eq!(
+            of(429, "x-rate-limit-reset", "99999999999999999"),
+            Some((Whom::Subject, 3600))
+        );
     }
 }

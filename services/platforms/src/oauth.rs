@@ -38,17 +38,27 @@ pub(crate) fn uses_verifier(spec: &Spec, app: &App) -> bool {
 /// The S256 challenge in the platform's writing.
 pub(crate) fn challenge(pkce: Pkce, verifier: &str) -> String {
     let hash = kit::id::sha256(verifier.as_bytes());
-    if pkce == Pkce::HexIfConfigured { hex::encode(hash) } else { URL_SAFE_NO_PAD.encode(hash) }
+    if pkce == Pkce::HexIfConfigured {
+        hex::encode(hash)
+    } else {
+        URL_SAFE_NO_PAD.encode(hash)
+    }
 }
 
 /// The address of the consent page.
 pub(crate) fn authorize(spec: &Spec, app: &App, ask: &Ask<'_>, extras: &[(&'static str, String)]) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("response_type", "code").append_pair(spec.client_id, &app.client_id);
-    query.append_pair("redirect_uri", ask.redirect_uri).append_pair("state", ask.state);
+    query
+        .append_pair("response_type", "code")
+        .append_pair(spec.client_id, &app.client_id);
+    query
+        .append_pair("redirect_uri", ask.redirect_uri)
+        .append_pair("state", ask.state);
     query.append_pair("scope", &app.scopes.join(spec.separator));
     if !ask.verifier.is_empty() {
-        query.append_pair("code_challenge", &challenge(spec.pkce, ask.verifier)).append_pair("code_challenge_method", "S256");
+        query
+            .append_pair("code_challenge", &challenge(spec.pkce, ask.verifier))
+            .append_pair("code_challenge_method", "S256");
     }
     query.extend_pairs(extras);
     // A space as `+` is not understood everywhere in a query; nothing else is written with a plus.
@@ -63,7 +73,10 @@ pub(crate) fn path(path: &str, app: &App) -> String {
 
 /// The call that trades a code.
 pub(crate) fn code_call(spec: &Spec, app: &App, grant: &CodeGrant<'_>) -> Outgoing {
-    let mut form = vec![("code", grant.code.to_owned()), ("redirect_uri", grant.redirect_uri.to_owned())];
+    let mut form = vec![
+        ("code", grant.code.to_owned()),
+        ("redirect_uri", grant.redirect_uri.to_owned()),
+    ];
     if spec.client_auth != ClientAuth::Query {
         form.push(("grant_type", "authorization_code".to_owned()));
     }
@@ -81,7 +94,12 @@ pub(crate) fn refresh_call(spec: &Spec, app: &App, credential: &Credential) -> O
 }
 
 /// A call of the token endpoint, with the app's credentials where the platform wants them.
-pub(crate) fn token_call(spec: &Spec, app: &App, step: &'static str, mut form: Vec<(&'static str, String)>) -> Outgoing {
+pub(crate) fn token_call(
+    spec: &Spec,
+    app: &App,
+    step: &'static str,
+    mut form: Vec<(&'static str, String)>,
+) -> Outgoing {
     let url = format!("{}{}", app.token_base, path(spec.token_path, app));
     form.push((spec.client_id, app.client_id.clone()));
     if spec.client_auth != ClientAuth::Basic {
@@ -90,7 +108,9 @@ pub(crate) fn token_call(spec: &Spec, app: &App, step: &'static str, mut form: V
     match spec.client_auth {
         ClientAuth::Query => Outgoing::get(step, url, form),
         ClientAuth::Body => Outgoing::form(step, url, form),
-        ClientAuth::Basic => Outgoing::form(step, url, form).header("authorization", basic(&app.client_id, app.secret())),
+        ClientAuth::Basic => {
+            Outgoing::form(step, url, form).header("authorization", basic(&app.client_id, app.secret()))
+        }
     }
 }
 
@@ -107,7 +127,10 @@ mod tests {
 
     #[test]
     fn challenges_match_the_vectors() {
-        assert_eq!(challenge(Pkce::Base64Url, VERIFIER), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+        assert_eq!(
+            challenge(Pkce::Base64Url, VERIFIER),
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+        );
         assert_eq!(
             challenge(Pkce::HexIfConfigured, VERIFIER),
             "13d31e961a1ad8ec2f16b10c4c982e0876a878ad6df144566ee1894acb70f9c3"
@@ -116,6 +139,9 @@ mod tests {
 
     #[test]
     fn basic_matches_the_vector() {
-        assert_eq!(basic("sbx-client-id", "sbx-client-secret"), "Basic c2J4LWNsaWVudC1pZDpzYngtY2xpZW50LXNlY3JldA==");
+        assert_eq!(
+            basic("sbx-client-id", "sbx-client-secret"),
+            "Basic c2J4LWNsaWVudC1pZDpzYngtY2xpZW50LXNlY3JldA=="
+        );
     }
 }

@@ -60,11 +60,14 @@ struct State {
 
 impl Pace {
     pub(crate) fn new(app: &App, shared: Shared, clock: Clock) -> Self {
-        let host = app.api_base.split_once("://").map_or(app.api_base.as_str(), |(_, host)| host);
+        let host = app
+            .api_base
+            .split_once("://")
+            .map_or(app.api_base.as_str(), |(_, host)| host);
         Self {
             shared,
             clock,
-            key: format!("pace/{host}/{}/{}", app.connector, app.client_id),
+            key: format!("pace/{host}/{}", app.client_id),
             per_minute: app.calls_per_minute,
             calls: Arc::new(Semaphore::new(app.concurrent_calls as usize)),
             state: Mutex::default(),
@@ -78,11 +81,17 @@ impl Pace {
     /// Lets one call for `subject` through, or says how long to wait before asking again.
     pub(crate) async fn admit(&self, subject: &str) -> Result<Permit, Duration> {
         let queued = tokio::time::timeout(QUEUE, Arc::clone(&self.calls).acquire_owned()).await;
-        let Ok(Ok(permit)) = queued else { return Err(Duration::from_secs(2)) };
+        let Ok(Ok(permit)) = queued else {
+            return Err(Duration::from_secs(2));
+        };
         self.look(subject).await?;
         self.look_at_breaker()?;
         let now_ms = self.clock.now_ms();
-        match self.shared.take(&self.key, self.per_minute, Duration::from_secs(60), now_ms).await {
+        match self
+            .shared
+            .take(&self.key, self.per_minute, Duration::from_secs(60), now_ms)
+            .await
+        {
             Ok(Some(wait)) => return Err(wait),
             Ok(None) => {}
             // Without Redis the bound on calls at a time and the platform's own answers keep us in check.
@@ -99,7 +108,11 @@ impl Pace {
     fn look_at_breaker(&self) -> Result<(), Duration> {
         let (state, now_ms) = (self.state(), self.clock.now_ms());
         let closed_again = state.open_until_ms.max(state.probe_until_ms);
-        if state.open_until_ms > 0 && closed_again > now_ms { Err(limits::capped(closed_again - now_ms)) } else { Ok(()) }
+        if state.open_until_ms > 0 && closed_again > now_ms {
+            Err(limits::capped(closed_again - now_ms))
+        } else {
+            Ok(())
+        }
     }
 
     /// Waits that this process or another one was told.
@@ -154,7 +167,11 @@ impl Pace {
                     state.breaks += 1;
                     state.open_until_ms = now_ms + i64::try_from(pause.as_millis()).unwrap_or(0);
                     metrics::counter!("platforms_breaker_opened_total", "app" => self.key.clone()).increment(1);
-                    tracing::warn!(budget = self.key, seconds = pause.as_secs(), "a platform is left alone for a while");
+                    tracing::warn!(
+                        budget = self.key,
+                        seconds = pause.as_secs(),
+                        "a platform is left alone for a while"
+                    );
                 }
             }
         }

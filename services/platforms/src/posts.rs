@@ -40,14 +40,31 @@ pub(crate) async fn place(
     workspace_id: &str,
     account_id: &str,
 ) -> Result<Place, Error> {
-    let ask = GetAccessTokenRequest { workspace_id: workspace_id.to_owned(), account_id: account_id.to_owned(), min_ttl: None };
-    let answer = tokens.get_access_token(context.request(ask)).await.map_err(Failure::from)?.into_inner();
-    let GetAccessTokenResponse { access_token, generation, connector, platform_account_id, .. } = answer;
+    let ask = GetAccessTokenRequest {
+        workspace_id: workspace_id.to_owned(),
+        account_id: account_id.to_owned(),
+        min_ttl: None,
+    };
+    let answer = tokens
+        .get_access_token(context.request(ask))
+        .await
+        .map_err(Failure::from)?
+        .into_inner();
+    let GetAccessTokenResponse {
+        access_token,
+        generation,
+        connector,
+        platform_account_id,
+        ..
+    } = answer;
     let (adapter, ctx) = find(&connector)?;
     Ok(Place {
         adapter,
         ctx,
-        target: Target { token: access_token, id: platform_account_id },
+        target: Target {
+            token: access_token,
+            id: platform_account_id,
+        },
         account_id: account_id.to_owned(),
         workspace_id: workspace_id.to_owned(),
         generation,
@@ -68,7 +85,11 @@ impl Place {
             let text = format!("{} shows no posts here", self.platform());
             return Err(Failure::new(Code::CapabilityNotSupported, text).into());
         }
-        let limit = if limit == 0 { 10 } else { u32::try_from(limit).unwrap_or(0) };
+        let limit = if limit == 0 {
+            10
+        } else {
+            u32::try_from(limit).unwrap_or(0)
+        };
         if !(1..=50).contains(&limit) {
             return Err(Failure::invalid("/limit", "must be 1 to 50").into());
         }
@@ -100,7 +121,10 @@ impl Place {
                 tracing::warn!(code = ?status.code(), "a refused token could not be reported");
             }
         }
-        Error::Platform { platform: self.platform(), error }
+        Error::Platform {
+            platform: self.platform(),
+            error,
+        }
     }
 }
 
@@ -130,14 +154,31 @@ mod tests {
     fn a_draft_that_a_platform_cannot_take_is_refused_here() {
         let problem = |connector: &str, text: &str, image_url: &str| {
             let adapter = platforms::adapter(connector).unwrap();
-            check(adapter, &Draft { text: text.into(), image_url: image_url.into() }).err().map(|failure| failure.fields[0].0.clone())
+            check(
+                adapter,
+                &Draft {
+                    text: text.into(),
+                    image_url: image_url.into(),
+                },
+            )
+            .err()
+            .map(|failure| failure.fields[0].0.clone())
         };
         assert_eq!(problem("x", "Bread", ""), None);
         assert_eq!(problem("x", " ", "").as_deref(), Some("/text"));
         assert_eq!(problem("instagram", "Bread", "").as_deref(), Some("/image_url"));
         assert_eq!(problem("instagram", "Bread", "https://example.test/b.jpg"), None);
-        for bad in ["http://example.test/b.jpg", "file:///etc/passwd", "https://u:p@example.test/", "x"] {
-            assert_eq!(problem("instagram", "Bread", bad).as_deref(), Some("/image_url"), "{bad}");
+        for bad in [
+            "http://example.test/b.jpg",
+            "file:///etc/passwd",
+            "https://u:p@example.test/",
+            "x",
+        ] {
+            assert_eq!(
+                problem("instagram", "Bread", bad).as_deref(),
+                Some("/image_url"),
+                "{bad}"
+            );
         }
     }
 }

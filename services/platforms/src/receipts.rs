@@ -58,12 +58,23 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn unknown(reason: &str) -> Answers {
-    Answers { delivery: Delivery::Unknown.into(), reason: reason.to_owned(), ..Answers::default() }
+    Answers {
+        delivery: Delivery::Unknown.into(),
+        reason: reason.to_owned(),
+        ..Answers::default()
+    }
 }
 
 impl Receipts {
     pub(crate) fn new(shared: Shared, ring: KeyRing, clock: Clock, tasks: Tasks) -> Self {
-        Self(Arc::new(Inner { shared, ring, clock, tasks, flights: Mutex::default(), spill: Mutex::default() }))
+        Self(Arc::new(Inner {
+            shared,
+            ring,
+            clock,
+            tasks,
+            flights: Mutex::default(),
+            spill: Mutex::default(),
+        }))
     }
 
     /// The kept answers of `id`, or those of the call in flight, or those of `work`, which then runs detached: no caller's
@@ -76,7 +87,9 @@ impl Receipts {
         let mut flight = self.join(id, work);
         let ended = timeout_at(until, flight.wait_for(Option::is_some)).await;
         match ended {
-            Ok(Ok(answers)) => answers.clone().unwrap_or_else(|| unknown("the call ended without an answer")),
+            Ok(Ok(answers)) => answers
+                .clone()
+                .unwrap_or_else(|| unknown("the call ended without an answer")),
             Ok(Err(_)) => unknown("the call ended without an answer"),
             Err(_) => unknown("no answer in time"),
         }
@@ -93,7 +106,10 @@ impl Receipts {
         drop(flights);
         let (receipts, id) = (self.clone(), id.to_owned());
         // A panic inside the work must not leave a flight behind that nobody ends.
-        let landing = Landing { receipts: self.clone(), id: id.clone() };
+        let landing = Landing {
+            receipts: self.clone(),
+            id: id.clone(),
+        };
         self.0.tasks.spawn(async move {
             let answers = receipts.fly(&id, work).await;
             drop(landing);
@@ -114,7 +130,14 @@ impl Receipts {
         if early.is_none() && self.sent(id).await {
             return unknown("an earlier call was sent and its answer did not arrive");
         }
-        let answers = work(Flight { receipts: self.clone(), id: id.to_owned() }, early).await;
+        let answers = work(
+            Flight {
+                receipts: self.clone(),
+                id: id.to_owned(),
+            },
+            early,
+        )
+        .await;
         match answers.delivery() {
             Delivery::Answered => self.store(&key("receipt", id), "receipt", id, &answers).await,
             // Nothing left: the next one may try.
@@ -193,7 +216,9 @@ impl Receipts {
     async fn hand_over(&self, key: &str) {
         loop {
             self.0.clock.sleep(Duration::from_secs(5)).await;
-            let Some((end, value)) = locked(&self.0.spill).get(key).cloned() else { return };
+            let Some((end, value)) = locked(&self.0.spill).get(key).cloned() else {
+                return;
+            };
             if end <= self.0.clock.now_ms() || self.0.shared.put(key, &value, KEPT).await.is_ok() {
                 locked(&self.0.spill).remove(key);
                 return;
@@ -222,7 +247,9 @@ impl Flight {
 
     /// Keeps the answers so far, for a flow that goes on with calls that may be repeated.
     pub(crate) async fn keep_early(&self, answers: &Answers) {
-        self.receipts.store(&key("early", &self.id), "early", &self.id, answers).await;
+        self.receipts
+            .store(&key("early", &self.id), "early", &self.id, answers)
+            .await;
     }
 }
 
@@ -244,7 +271,12 @@ fn key(kind: &str, id: &str) -> String {
 }
 
 fn aad<'a>(field: &'a str, id: &'a str) -> Aad<'a> {
-    Aad { workspace: "", record: id, field, generation: 0 }
+    Aad {
+        workspace: "",
+        record: id,
+        field,
+        generation: 0,
+    }
 }
 
 #[cfg(test)]

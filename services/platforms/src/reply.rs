@@ -32,7 +32,9 @@ pub(crate) fn accepted(answer: &RawAnswer) -> bool {
 impl TokenReply {
     /// Reads a body.
     pub(crate) fn read(body: &[u8]) -> Self {
-        let Some(root) = json::read(body) else { return Self::default() };
+        let Some(root) = json::read(body) else {
+            return Self::default();
+        };
         // Instagram wraps its reply in `data`, as a list or an object.
         let inner = match root.member("data") {
             Some(Json::List(list)) => list.first(),
@@ -78,7 +80,10 @@ fn scopes(value: &Json) -> Option<Vec<String>> {
 
 /// Scopes come separated by commas, spaces or both, whatever the platform asks us to send.
 pub(crate) fn split_scopes(text: &str) -> Vec<String> {
-    text.split([',', ' ', '+', '\n']).filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
+    text.split([',', ' ', '+', '\n'])
+        .filter(|scope| !scope.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A refresh token anywhere in a body that could not be read otherwise.
@@ -88,7 +93,8 @@ pub(crate) fn salvage(body: &[u8]) -> Option<String> {
     }
     let body = json::utf8(body);
     let text = String::from_utf8_lossy(&body);
-    text.match_indices("refresh_token").find_map(|(at, name)| value_after(&text[at + name.len()..]))
+    text.match_indices("refresh_token")
+        .find_map(|(at, name)| value_after(&text[at + name.len()..]))
 }
 
 /// The value in `": "value"`, `\":\"value\"` or `=value&`; a value that the end of the text may have cut is none.
@@ -117,7 +123,17 @@ mod tests {
         assert_eq!(life("7200"), Some(7200));
         assert_eq!(life("\"7200\""), Some(7200));
         assert_eq!(life("7200.9"), Some(7200));
-        for nonsense in ["-5", "0", "1000000000000000000", "\"x\"", "null", "[]", "1e400", "{}", "true"] {
+        for nonsense in [
+            "-5",
+            "0",
+            "1000000000000000000",
+            "\"x\"",
+            "null",
+            "[]",
+            "1e400",
+            "{}",
+            "true",
+        ] {
             assert_eq!(life(nonsense), None, "{nonsense}");
         }
     }
@@ -151,7 +167,12 @@ mod tests {
         ] {
             assert_eq!(salvage(body.as_bytes()).as_deref(), Some("SBXr1"), "{body}");
         }
-        for body in [r#"{"refresh_token":"SBXr1"#, "refresh_token", r#"{"refresh_token":null}"#, "refresh_token=SBX"] {
+        for body in [
+            r#"{"refresh_token":"SBXr1"#,
+            "refresh_token",
+            r#"{"refresh_token":null}"#,
+            "refresh_token=SBX",
+        ] {
             assert_eq!(salvage(body.as_bytes()), None, "{body}");
         }
     }

@@ -24,7 +24,11 @@ use crate::posts;
 use crate::receipts::{Receipts, Work};
 
 const fn rule(rpc: &'static str, callers: &'static [&'static str]) -> Rule {
-    Rule { rpc, callers, person: Need::Nobody }
+    Rule {
+        rpc,
+        callers,
+        person: Need::Nobody,
+    }
 }
 
 /// Who may call what. Nothing else is allowed.
@@ -61,7 +65,12 @@ fn find(connectors: &BTreeMap<&'static str, Arc<Ctx>>, id: &str) -> Result<Found
 }
 
 fn verifier_of(session_id: &str) -> Aad<'_> {
-    Aad { workspace: "", record: session_id, field: "verifier", generation: 0 }
+    Aad {
+        workspace: "",
+        record: session_id,
+        field: "verifier",
+        generation: 0,
+    }
 }
 
 /// An id that answers are kept under.
@@ -79,8 +88,17 @@ impl Service {
 
     fn address(&self, request: &pb::AuthorizationUrlRequest) -> Result<pb::AuthorizationUrlResponse, Error> {
         let (adapter, ctx) = self.find(&request.connector)?;
-        let verifier = if oauth::uses_verifier(adapter.spec(), &ctx.app) { kit::id::secret() } else { String::new() };
-        let ask = Ask { state: &request.state, redirect_uri: &request.redirect_uri, verifier: &verifier, rerequest: request.rerequest };
+        let verifier = if oauth::uses_verifier(adapter.spec(), &ctx.app) {
+            kit::id::secret()
+        } else {
+            String::new()
+        };
+        let ask = Ask {
+            state: &request.state,
+            redirect_uri: &request.redirect_uri,
+            verifier: &verifier,
+            rerequest: request.rerequest,
+        };
         let url = oauth::authorize(adapter.spec(), &ctx.app, &ask, &adapter.dialog_extras(&ask));
         let sealed_verifier = match verifier.as_str() {
             "" => Vec::new(),
@@ -96,15 +114,21 @@ impl Service {
             [] => String::new(),
             sealed => String::from_utf8_lossy(&self.ring.open(&verifier_of(&id), sealed)?).into_owned(),
         };
-        let code = flow::Code { code: request.code, redirect_uri: request.redirect_uri, verifier };
-        let work: Work = Box::new(move |flight, early| Box::pin(flow::exchange(ctx, adapter, code, flight, early)));
+        let trade = flow::Trade {
+            code: request.code,
+            redirect_uri: request.redirect_uri,
+            verifier,
+        };
+        let work: Work = Box::new(move |flight, early| Box::pin(flow::exchange(ctx, adapter, trade, flight, early)));
         Ok(self.receipts.once(&id, work).await)
     }
 
     async fn renew(&self, request: pb::RefreshRequest) -> Result<pb::Answers, Error> {
         let (adapter, ctx) = self.find(&request.connector)?;
         let id = required(&request.attempt_id, "/attempt_id")?;
-        let credential = request.credential.ok_or_else(|| Failure::invalid("/credential", "is missing"))?;
+        let credential = request
+            .credential
+            .ok_or_else(|| Failure::invalid("/credential", "is missing"))?;
         let before = request.send_before_ms;
         let work: Work = Box::new(move |flight, _| Box::pin(flow::refresh(ctx, adapter, credential, before, flight)));
         Ok(self.receipts.once(&id, work).await)
@@ -112,19 +136,35 @@ impl Service {
 
     async fn place(&self, context: Context, workspace_id: &str, account_id: &str) -> Result<posts::Place, Error> {
         context.workspace(workspace_id)?;
-        posts::place(self.tokens.clone(), context, |connector| self.find(connector), workspace_id, account_id).await
+        posts::place(
+            self.tokens.clone(),
+            context,
+            |connector| self.find(connector),
+            workspace_id,
+            account_id,
+        )
+        .await
     }
 }
 
 #[tonic::async_trait]
 impl PlatformsService for Service {
-    async fn list_platforms(&self, _: Request<pb::ListPlatformsRequest>) -> Result<Response<pb::ListPlatformsResponse>, Status> {
+    async fn list_platforms(
+        &self,
+        _: Request<pb::ListPlatformsRequest>,
+    ) -> Result<Response<pb::ListPlatformsResponse>, Status> {
         let app = |connector: &str| self.connectors.get(connector).map(|ctx| &ctx.app);
-        let platforms = platforms::PLATFORMS.iter().map(|platform| platform.describe(app)).collect();
+        let platforms = platforms::PLATFORMS
+            .iter()
+            .map(|platform| platform.describe(app))
+            .collect();
         Ok(Response::new(pb::ListPlatformsResponse { platforms }))
     }
 
-    async fn authorization_url(&self, request: Request<pb::AuthorizationUrlRequest>) -> Result<Response<pb::AuthorizationUrlResponse>, Status> {
+    async fn authorization_url(
+        &self,
+        request: Request<pb::AuthorizationUrlRequest>,
+    ) -> Result<Response<pb::AuthorizationUrlResponse>, Status> {
         Ok(Response::new(self.address(request.get_ref())?))
     }
 
@@ -138,7 +178,10 @@ impl PlatformsService for Service {
         Ok(Response::new(pb::RefreshResponse { answers: Some(answers) }))
     }
 
-    async fn interpret(&self, request: Request<pb::InterpretRequest>) -> Result<Response<pb::InterpretResponse>, Status> {
+    async fn interpret(
+        &self,
+        request: Request<pb::InterpretRequest>,
+    ) -> Result<Response<pb::InterpretResponse>, Status> {
         use pb::interpret_response::Outcome;
         let request = request.into_inner();
         let (adapter, _) = self.find(&request.connector)?;
@@ -152,8 +195,13 @@ impl PlatformsService for Service {
         }))
     }
 
-    async fn acknowledge(&self, request: Request<pb::AcknowledgeRequest>) -> Result<Response<pb::AcknowledgeResponse>, Status> {
-        self.receipts.acknowledge(&required(&request.into_inner().id, "/id")?).await;
+    async fn acknowledge(
+        &self,
+        request: Request<pb::AcknowledgeRequest>,
+    ) -> Result<Response<pb::AcknowledgeResponse>, Status> {
+        self.receipts
+            .acknowledge(&required(&request.into_inner().id, "/id")?)
+            .await;
         Ok(Response::new(pb::AcknowledgeResponse {}))
     }
 
@@ -167,8 +215,12 @@ impl PlatformsService for Service {
     async fn inspect(&self, request: Request<pb::InspectRequest>) -> Result<Response<pb::InspectResponse>, Status> {
         let request = request.into_inner();
         let (adapter, ctx) = self.find(&request.connector)?;
-        let found = adapter.inspect(&ctx, &request.credential.unwrap_or_default(), &request.destinations).await;
-        Ok(Response::new(pb::InspectResponse { found: Some(found.unwrap_or_else(failed)) }))
+        let found = adapter
+            .inspect(&ctx, &request.credential.unwrap_or_default(), &request.destinations)
+            .await;
+        Ok(Response::new(pb::InspectResponse {
+            found: Some(found.unwrap_or_else(failed)),
+        }))
     }
 
     async fn revoke(&self, request: Request<pb::RevokeRequest>) -> Result<Response<pb::RevokeResponse>, Status> {
@@ -176,28 +228,44 @@ impl PlatformsService for Service {
         let (adapter, ctx) = self.find(&request.connector)?;
         let supported = adapter.spec().revocable;
         let credential = request.credential.unwrap_or_default();
-        let error = if supported { adapter.revoke(&ctx, &credential, &request.platform_user_id).await.err() } else { None };
+        let error = if supported {
+            adapter.revoke(&ctx, &credential, &request.platform_user_id).await.err()
+        } else {
+            None
+        };
         Ok(Response::new(pb::RevokeResponse { supported, error }))
     }
 
-    async fn list_posts(&self, request: Request<pb::ListPostsRequest>) -> Result<Response<pb::ListPostsResponse>, Status> {
+    async fn list_posts(
+        &self,
+        request: Request<pb::ListPostsRequest>,
+    ) -> Result<Response<pb::ListPostsResponse>, Status> {
         let context = Context::of(&request)?;
         let request = request.into_inner();
         let place = self.place(context, &request.workspace_id, &request.account_id).await?;
         Ok(Response::new(place.list(request.limit, &request.cursor).await?))
     }
 
-    async fn publish_post(&self, request: Request<pb::PublishPostRequest>) -> Result<Response<pb::PublishPostResponse>, Status> {
+    async fn publish_post(
+        &self,
+        request: Request<pb::PublishPostRequest>,
+    ) -> Result<Response<pb::PublishPostResponse>, Status> {
         let context = Context::of(&request)?;
         let request = request.into_inner();
         let place = self.place(context, &request.workspace_id, &request.account_id).await?;
-        let draft = Draft { text: request.text, image_url: request.image_url };
+        let draft = Draft {
+            text: request.text,
+            image_url: request.image_url,
+        };
         let published = self.tasks.spawn(place.publish(draft)).await;
         let post = published.map_err(|_| Failure::new(Code::Internal, "publishing ended unexpectedly"))??;
         Ok(Response::new(pb::PublishPostResponse { post: Some(post) }))
     }
 
-    async fn verify_callback(&self, request: Request<pb::VerifyCallbackRequest>) -> Result<Response<pb::VerifyCallbackResponse>, Status> {
+    async fn verify_callback(
+        &self,
+        request: Request<pb::VerifyCallbackRequest>,
+    ) -> Result<Response<pb::VerifyCallbackResponse>, Status> {
         let app = |connector: &str| self.connectors.get(connector).map(|ctx| &ctx.app);
         let events = callback::verify(request.get_ref(), app, &self.clock)?;
         Ok(Response::new(pb::VerifyCallbackResponse { events }))
@@ -205,7 +273,10 @@ impl PlatformsService for Service {
 }
 
 fn failed(error: proto::common::v1::PlatformError) -> pb::DiscoverResponse {
-    pb::DiscoverResponse { error: Some(error), ..pb::DiscoverResponse::default() }
+    pb::DiscoverResponse {
+        error: Some(error),
+        ..pb::DiscoverResponse::default()
+    }
 }
 
 #[cfg(test)]
@@ -215,8 +286,17 @@ mod tests {
     #[test]
     fn t3_every_rpc_has_exactly_one_rule() {
         let descriptors: prost_types::FileDescriptorSet = prost::Message::decode(proto::DESCRIPTORS).unwrap();
-        let service = descriptors.file.iter().flat_map(|file| &file.service).find(|service| service.name() == "PlatformsService").unwrap();
-        let mut rpcs: Vec<&str> = service.method.iter().map(|method| method.name()).collect();
+        let service = descriptors
+            .file
+            .iter()
+            .flat_map(|file| &file.service)
+            .find(|service| service.name() == "PlatformsService")
+            .unwrap();
+        let mut rpcs: Vec<&str> = service
+            .method
+            .iter()
+            .map(prost_types::MethodDescriptorProto::name)
+            .collect();
         let mut rules: Vec<&str> = POLICY.iter().map(|rule| rule.rpc).collect();
         rpcs.sort_unstable();
         rules.sort_unstable();

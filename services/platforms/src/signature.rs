@@ -25,20 +25,33 @@ pub(crate) fn signed_request<'a>(mut secrets: impl Iterator<Item = &'a str>, req
         return None;
     }
     let payload: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?).ok()?;
-    payload["algorithm"].as_str()?.eq_ignore_ascii_case("HMAC-SHA256").then_some(payload)
+    payload["algorithm"]
+        .as_str()?
+        .eq_ignore_ascii_case("HMAC-SHA256")
+        .then_some(payload)
 }
 
 /// Meta's `X-Hub-Signature-256` over the raw body.
 pub(crate) fn hub<'a>(mut secrets: impl Iterator<Item = &'a str>, header: &str, body: &[u8]) -> bool {
-    let Some(Ok(signature)) = header.trim().strip_prefix("sha256=").map(hex::decode) else { return false };
+    let Some(Ok(signature)) = header.trim().strip_prefix("sha256=").map(hex::decode) else {
+        return false;
+    };
     secrets.any(|secret| hmac::verify(&key(secret), body, &signature).is_ok())
 }
 
 /// `TikTok-Signature: t=…,s=…` over `{t}.{raw body}`, not older than five minutes.
 pub(crate) fn tiktok<'a>(mut secrets: impl Iterator<Item = &'a str>, header: &str, body: &[u8], now_ms: i64) -> bool {
-    let part = |name: &str| header.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
-    let (Some(at), Some(Ok(signature))) = (part("t"), part("s").map(hex::decode)) else { return false };
-    let fresh = at.parse::<i64>().is_ok_and(|at| (now_ms / 1000).abs_diff(at) <= WINDOW_SECONDS.unsigned_abs());
+    let part = |name: &str| {
+        header
+            .split(',')
+            .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
+    };
+    let (Some(at), Some(Ok(signature))) = (part("t"), part("s").map(hex::decode)) else {
+        return false;
+    };
+    let fresh = at
+        .parse::<i64>()
+        .is_ok_and(|at| (now_ms / 1000).abs_diff(at) <= WINDOW_SECONDS.unsigned_abs());
     let signed = [at.as_bytes(), b".", body].concat();
     fresh && secrets.any(|secret| hmac::verify(&key(secret), &signed, &signature).is_ok())
 }
@@ -56,13 +69,19 @@ mod tests {
 
     #[test]
     fn the_proof_matches_the_vector() {
-        assert_eq!(appsecret_proof(SECRET, "SBXEAAusertoken0001"), "6fea8fe4ffc8d8c647086134d09cabc91464efe297089725f55e6c4425ab809f");
+        assert_eq!(
+            appsecret_proof(SECRET, "SBXEAAusertoken0001"),
+            "6fea8fe4ffc8d8c647086134d09cabc91464efe297089725f55e6c4425ab809f"
+        );
     }
 
     #[test]
     fn a_signed_request_is_taken_only_with_its_signature_and_algorithm() {
         let request = "7-y5XXA9Jim6-kKSYh5YFPIUZOWuZAAkTyFISDo7rFs.eyJ1c2VyX2lkIjoiOTAwMDAwMDAwMDAwMDAxIiwiYWxnb3JpdGhtIjoiSE1BQy1TSEEyNTYiLCJpc3N1ZWRfYXQiOjE3OTAwMDAwMDB9";
-        assert_eq!(signed_request(secrets(), request).unwrap()["user_id"], "900000000000001");
+        assert_eq!(
+            signed_request(secrets(), request).unwrap()["user_id"],
+            "900000000000001"
+        );
         assert!(signed_request(["wrong"].into_iter(), request).is_none());
         assert!(signed_request(secrets(), &request.replace("eyJ1", "eyJ2")).is_none());
         let payload = URL_SAFE_NO_PAD.encode(r#"{"user_id":"1","algorithm":"none"}"#);
@@ -86,7 +105,12 @@ mod tests {
         assert!(tiktok(secrets(), header, body, NOW + 300_000));
         assert!(!tiktok(secrets(), header, body, NOW + 301_000));
         assert!(!tiktok(secrets(), header, body, NOW - 301_000));
-        assert!(!tiktok(secrets(), &header.replace("1790000000", "1790000001"), body, NOW));
+        assert!(!tiktok(
+            secrets(),
+            &header.replace("1790000000", "1790000001"),
+            body,
+            NOW
+        ));
         assert!(!tiktok(secrets(), "t=1790000000", body, NOW));
     }
 }

@@ -70,6 +70,10 @@ pub(crate) enum Need {
 }
 
 /// One way to connect.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about a platform, not states"
+)]
 pub(crate) struct Spec {
     pub(crate) id: &'static str,
     /// `oauth`, `instagram_login` or `facebook_login`.
@@ -106,7 +110,12 @@ pub(crate) struct Spec {
 impl Scope {
     /// Words for a permission, required or not.
     pub(crate) const fn new(name: &'static str, label: &'static str, need: Need) -> Self {
-        Self { name, label, need, kinds: &[] }
+        Self {
+            name,
+            label,
+            need,
+            kinds: &[],
+        }
     }
 
     /// The same for some kinds of destination only.
@@ -126,7 +135,11 @@ impl Spec {
                 publish: scope.need == Need::Publish,
                 kinds: scope.kinds.iter().map(|kind| (*kind).to_owned()).collect(),
             },
-            None => pb::Scope { name: name.clone(), label: name.clone(), ..pb::Scope::default() },
+            None => pb::Scope {
+                name: name.clone(),
+                label: name.clone(),
+                ..pb::Scope::default()
+            },
         };
         app.scopes.iter().map(scope).collect()
     }
@@ -161,7 +174,11 @@ impl Platform {
             title: self.title.to_owned(),
             short_title: self.short_title.to_owned(),
             connectors: self.connectors.iter().filter_map(connector).collect(),
-            capabilities: self.capabilities.iter().map(|capability| (*capability).to_owned()).collect(),
+            capabilities: self
+                .capabilities
+                .iter()
+                .map(|capability| (*capability).to_owned())
+                .collect(),
             connectable: !self.connectors.is_empty(),
             token_diagnostics: self.token_diagnostics,
             settings_hint: self.settings_hint.to_owned(),

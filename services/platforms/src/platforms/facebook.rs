@@ -20,7 +20,15 @@ pub(crate) const PLATFORM: Platform = Platform {
     id: "facebook",
     title: "Facebook",
     short_title: "Facebook",
-    capabilities: &["publish", "post_feed", "comment_previews", "engagement_stats", "content_sync", "comment_management", "analytics"],
+    capabilities: &[
+        "publish",
+        "post_feed",
+        "comment_previews",
+        "engagement_stats",
+        "content_sync",
+        "comment_management",
+        "analytics",
+    ],
     token_diagnostics: true,
     settings_hint: "Facebook > Settings > Business Integrations",
     connectors: &[&Facebook],
@@ -69,7 +77,11 @@ pub(crate) struct Facebook;
 
 /// Parameters of Meta's dialog that ask again for what was declined.
 pub(crate) fn rerequest(ask: &Ask<'_>) -> Vec<(&'static str, String)> {
-    if ask.rerequest { vec![("auth_type", "rerequest".to_owned())] } else { Vec::new() }
+    if ask.rerequest {
+        vec![("auth_type", "rerequest".to_owned())]
+    } else {
+        Vec::new()
+    }
 }
 
 #[tonic::async_trait]
@@ -97,8 +109,12 @@ impl Adapter for Facebook {
     async fn inspect(&self, ctx: &Ctx, credential: &Credential, known: &[Destination]) -> Result<DiscoverResponse> {
         let graph::Grant { mut found, .. } = reached(ctx, credential).await?;
         let listed = found.granted_scopes.iter().any(|scope| scope == "pages_show_list");
-        let problem = if listed { discovery::ROLE_LOST } else { discovery::PERMISSION_MISSING };
-        discovery::add_lost(&mut found, known, |_| problem);
+        let problem = if listed {
+            discovery::ROLE_LOST
+        } else {
+            discovery::PERMISSION_MISSING
+        };
+        discovery::add_lost(&mut found, known, problem);
         Ok(found)
     }
 
@@ -109,7 +125,14 @@ impl Adapter for Facebook {
     async fn posts(&self, ctx: &Ctx, target: &Target, limit: u32, cursor: &str) -> Result<PostPage> {
         let mut query = vec![("fields", POST_FIELDS.to_owned()), ("limit", limit.to_string())];
         query.extend((!cursor.is_empty()).then(|| ("after", cursor.to_owned())));
-        let answer = graph::get(ctx, &target.id, &target.token, &format!("/{}/published_posts", target.id), query).await?;
+        let answer = graph::get(
+            ctx,
+            &target.id,
+            &target.token,
+            &format!("/{}/published_posts", target.id),
+            query,
+        )
+        .await?;
         Ok(page_of(&answer, post))
     }
 
@@ -117,12 +140,22 @@ impl Adapter for Facebook {
         let (edge, form) = if draft.image_url.is_empty() {
             ("feed", vec![("message", draft.text.clone())])
         } else {
-            ("photos", vec![("url", draft.image_url.clone()), ("caption", draft.text.clone())])
+            (
+                "photos",
+                vec![("url", draft.image_url.clone()), ("caption", draft.text.clone())],
+            )
         };
         let answer = graph::post(ctx, &target.id, &target.token, &format!("/{}/{edge}", target.id), form).await?;
-        let id = if answer["post_id"].is_string() { &answer["post_id"] } else { &answer["id"] };
+        let id = if answer["post_id"].is_string() {
+            &answer["post_id"]
+        } else {
+            &answer["id"]
+        };
         let id = discovery::required_id(id)?;
-        Ok(Post { permalink: format!("https://www.facebook.com/{id}"), ..discovery::published(ctx, draft, id) })
+        Ok(Post {
+            permalink: format!("https://www.facebook.com/{id}"),
+            ..discovery::published(ctx, draft, id)
+        })
     }
 }
 
@@ -130,9 +163,16 @@ impl Adapter for Facebook {
 async fn reached(ctx: &Ctx, credential: &Credential) -> Result<graph::Grant> {
     let mut grant = graph::grant(ctx, credential).await?;
     for page in grant.pages(ctx, credential, PAGE_FIELDS).await? {
-        let (id, name, token) = (discovery::required_id(&page["id"])?, classify::text(&page["name"]), classify::text(&page["access_token"]));
+        let (id, name, token) = (
+            discovery::required_id(&page["id"])?,
+            classify::text(&page["name"]),
+            classify::text(&page["access_token"]),
+        );
         if token.is_empty() {
-            grant.found.skipped.push(format!("Page “{name}”: Facebook gave no access to it"));
+            grant
+                .found
+                .skipped
+                .push(format!("Page “{name}”: Facebook gave no access to it"));
             continue;
         }
         let (can_publish, publish_problem) = grant.publish("pages_manage_posts", &id, &page);
@@ -153,14 +193,31 @@ async fn reached(ctx: &Ctx, credential: &Credential) -> Result<graph::Grant> {
 
 /// One page of posts, and the cursor of the next when there is one.
 pub(crate) fn page_of(answer: &Value, post: fn(&Value) -> Post) -> PostPage {
-    let posts = answer["data"].as_array().map(|posts| posts.iter().map(post).collect()).unwrap_or_default();
+    let posts = answer["data"]
+        .as_array()
+        .map(|posts| posts.iter().map(post).collect())
+        .unwrap_or_default();
     let more = answer["paging"]["next"].is_string();
-    (posts, if more { classify::text(&answer["paging"]["cursors"]["after"]) } else { String::new() })
+    (
+        posts,
+        if more {
+            classify::text(&answer["paging"]["cursors"]["after"])
+        } else {
+            String::new()
+        },
+    )
 }
 
 fn post(post: &Value) -> Post {
-    let text = if post["message"].is_string() { &post["message"] } else { &post["story"] };
-    let comments = post["comments"]["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = if post["message"].is_string() {
+        &post["message"]
+    } else {
+        &post["story"]
+    };
+    let comments = post["comments"]["data"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     Post {
         platform_post_id: classify::text(&post["id"]),
         text: classify::text(text),
@@ -173,100 +230,40 @@ fn post(post: &Value) -> Post {
         shares: Some(post["shares"]["count"].as_i64().unwrap_or(0)),
         comment_previews: comments
             .iter()
-            .map(|comment| PostComment { author: classify::text(&comment["from"]["name"]), text: classify::text(&comment["message"]) })
+            .map(|comment| PostComment {
+                author: classify::text(&comment["from"]["name"]),
+                text: classify::text(&comment["message"]),
+            })
             .collect(),
     }
 }
 
 fn media(post: &Value) -> Vec<Media> {
     let attachment = &post["attachments"]["data"][0];
-    let parts = attachment["subattachments"]["data"].as_array().cloned().unwrap_or_else(|| vec![attachment.clone()]);
+    let parts = attachment["subattachments"]["data"]
+        .as_array()
+        .cloned()
+        .unwrap_or_else(|| vec![attachment.clone()]);
     let of = |part: &Value| {
-        let kind = if part["media_type"] == "video" { "video" } else { "image" };
-        Media { kind: kind.to_owned(), url: classify::text(&part["media"]["image"]["src"]) }
+        let kind = if part["media_type"] == "video" {
+            "video"
+        } else {
+            "image"
+        };
+        Media {
+            kind: kind.to_owned(),
+            url: classify::text(&part["media"]["image"]["src"]),
+        }
     };
     let mut media: Vec<Media> = parts.iter().map(of).filter(|media| !media.url.is_empty()).collect();
     if media.is_empty() && post["full_picture"].is_string() {
-        media.push(Media { kind: "image".to_owned(), url: classify::text(&post["full_picture"]) });
+        media.push(Media {
+            kind: "image".to_owned(),
+            url: classify::text(&post["full_picture"]),
+        });
     }
     media
 }
 
 #[cfg(test)]
-mod tests {
-    use proto::common::v1::ErrorClass;
-    use proto::platforms::v1::{Answers, Delivery};
-    use serde_json::json;
-
-    use super::*;
-    use crate::app::tests::app;
-    use crate::oauth::{self, CodeGrant};
-
-    const SENT: i64 = 1_790_000_000_000;
-
-    fn answer(step: &str, status: u32, body: &Value) -> RawAnswer {
-        RawAnswer { step: step.into(), status, body: body.to_string().into_bytes(), sent_at_ms: SENT, ..RawAnswer::default() }
-    }
-
-    fn answers(answers: Vec<RawAnswer>) -> Answers {
-        Answers { answers, delivery: Delivery::Answered.into(), ..Answers::default() }
-    }
-
-    #[test]
-    fn the_consent_address_has_commas_a_version_and_asks_again_when_told() {
-        let ask = Ask { state: "s", redirect_uri: "r", verifier: "", rerequest: true };
-        let url = oauth::authorize(&SPEC, &app("facebook", &["pages_show_list", "pages_manage_posts"]), &ask, &Facebook.dialog_extras(&ask));
-        assert!(url.starts_with("https://dialog.test/v25.0/dialog/oauth?response_type=code&client_id=sbx-client-id&"), "{url}");
-        assert!(url.contains("scope=pages_show_list%2Cpages_manage_posts") && url.ends_with("auth_type=rerequest"), "{url}");
-    }
-
-    #[test]
-    fn the_code_and_then_the_short_token_go_in_the_query() {
-        let app = app("facebook", &["a"]);
-        let call = Facebook.code_call(&app, &CodeGrant { code: "SBX_CODE_1", redirect_uri: "r", verifier: "" });
-        assert_eq!((call.method.as_str(), call.url.as_str()), ("GET", "https://token.test/v25.0/oauth/access_token"));
-        let names: Vec<&str> = call.query.iter().map(|(name, _)| *name).collect();
-        assert_eq!(names, ["code", "redirect_uri", "client_id", "client_secret"]);
-        let code = answer("code", 200, &json!({"access_token": "SBXEAAshort0001", "token_type": "bearer", "expires_in": 5183}));
-        let next = Facebook.next_call(&app, std::slice::from_ref(&code)).unwrap();
-        assert!(next.query.contains(&("fb_exchange_token", "SBXEAAshort0001".to_owned())));
-        assert!(Facebook.next_call(&app, &[code.clone(), code]).is_none());
-    }
-
-    #[test]
-    fn when_the_long_exchange_fails_the_short_token_is_taken_with_its_real_end() {
-        let code = answer("code", 200, &json!({"access_token": "SBXEAAshort0001", "expires_in": 5183}));
-        let failed = answer("long_lived", 500, &json!({"error": {"code": 2, "message": "m"}}));
-        let credential = Facebook.interpret(&answers(vec![code.clone(), failed]), None).result.ok().unwrap();
-        assert_eq!((credential.access_token.as_str(), credential.access_expires_at_ms), ("SBXEAAshort0001", SENT + 5_183_000));
-        let long = answer("long_lived", 200, &json!({"access_token": "SBXEAAlong0001"}));
-        let credential = Facebook.interpret(&answers(vec![code, long]), None).result.ok().unwrap();
-        assert_eq!((credential.access_token.as_str(), credential.access_expires_at_ms), ("SBXEAAlong0001", SENT + 60 * DAY));
-        assert_eq!(credential.renewal(), Renewal::Exchange);
-    }
-
-    #[test]
-    fn a_reply_that_does_not_move_the_end_is_a_failed_attempt() {
-        let previous = Credential { access_token: "SBXEAAlong0001".into(), access_expires_at_ms: SENT + 5 * DAY, ..Credential::default() };
-        let renewed = |seconds: i64| {
-            let reply = answer("refresh", 200, &json!({"access_token": "SBXEAAlong0002", "expires_in": seconds}));
-            Facebook.interpret(&answers(vec![reply]), Some(&previous)).result
-        };
-        assert_eq!(renewed(5 * 86_400).err().unwrap().class(), ErrorClass::NotExtended);
-        assert_eq!(renewed(5 * 86_400 + 2).err().unwrap().class(), ErrorClass::NotExtended);
-        assert_eq!(renewed(60 * 86_400).ok().unwrap().access_expires_at_ms, SENT + 60 * DAY);
-    }
-
-    #[test]
-    fn a_post_is_read_with_everything_the_card_shows() {
-        let answer = json!({"data": [{"id": "104000000000001_555000000000001", "message": "Fresh bread at 7.", "created_time": "2026-11-20T06:55:00+0000",
-            "permalink_url": "https://www.facebook.com/p", "full_picture": "https://example.test/b.jpg", "shares": {"count": 3},
-            "likes": {"data": [], "summary": {"total_count": 41}},
-            "comments": {"data": [{"from": {"name": "Bo"}, "message": "Yum"}], "summary": {"total_count": 5}}}],
-            "paging": {"cursors": {"after": "QVFJ"}, "next": "https://graph.facebook.com/"}});
-        let (posts, cursor) = page_of(&answer, post);
-        assert_eq!((posts[0].reactions, posts[0].comments, posts[0].shares), (Some(41), Some(5), Some(3)));
-        assert_eq!((posts[0].comment_previews[0].author.as_str(), posts[0].media[0].url.as_str()), ("Bo", "https://example.test/b.jpg"));
-        assert_eq!((posts[0].published_at_ms, cursor.as_str()), (1_795_157_700_000, "QVFJ"));
-    }
-}
+mod tests;

@@ -2,10 +2,11 @@
 //! every organisation the member administers; all use the member's token. Only approved partners get a refresh token,
 //! and its end is fixed at consent. Destination ids are URNs: they are the author of a post as they stand.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use proto::common::v1::ErrorClass::{
-    AccountRestricted, AppMisconfigured, BadCode, Expired, InvalidRequest, NotFound, PermissionMissing, RateLimited, Revoked, Transient, UserDenied,
+    AccountRestricted, AppMisconfigured, BadCode, Expired, InvalidRequest, NotFound, PermissionMissing, RateLimited,
+    Revoked, Transient, UserDenied,
 };
 use proto::platforms::v1::{Credential, Destination, DiscoverResponse, Post, Renewal};
 use serde_json::{Value, json};
@@ -34,7 +35,12 @@ const ORGANIZATION: &str = "organization";
 /// Roles that may post for an organisation.
 const POSTING_ROLES: &[&str] = &["ADMINISTRATOR", "CONTENT_ADMINISTRATOR", "CONTENT_ADMIN"];
 /// Any of these lets us read which organisations a member administers.
-const ADMIN_SCOPES: &[&str] = &["rw_organization_admin", "r_organization_admin", "w_organization_social", "r_organization_social"];
+const ADMIN_SCOPES: &[&str] = &[
+    "rw_organization_admin",
+    "r_organization_admin",
+    "w_organization_social",
+    "r_organization_social",
+];
 /// Largest page of access controls, and of organisations.
 const PAGE: usize = 100;
 /// Pages that are read at most.
@@ -50,7 +56,12 @@ static SPEC: Spec = Spec {
         Scope::new("w_member_social", "post as you", Need::Publish).only(&[MEMBER]),
         Scope::new("w_organization_social", "post as the company", Need::Publish).only(&[ORGANIZATION]),
         Scope::new("r_organization_social", "read the company's posts", Need::Optional).only(&[ORGANIZATION]),
-        Scope::new("rw_organization_admin", "see which companies you manage, and their analytics", Need::Optional).only(&[ORGANIZATION]),
+        Scope::new(
+            "rw_organization_admin",
+            "see which companies you manage, and their analytics",
+            Need::Optional,
+        )
+        .only(&[ORGANIZATION]),
         Scope::new("r_organization_admin", "see which companies you manage", Need::Optional).only(&[ORGANIZATION]),
         Scope::new("r_basicprofile", "see your profile", Need::Optional),
     ],
@@ -112,41 +123,65 @@ pub(crate) struct LinkedIn;
 
 /// Whether any of the scopes was granted. A grant that does not tell its scopes may have them all.
 fn any_granted(credential: &Credential, scopes: &[&str]) -> bool {
-    credential.scopes.is_empty() || scopes.iter().any(|scope| credential.scopes.iter().any(|granted| granted == scope))
+    credential.scopes.is_empty()
+        || scopes
+            .iter()
+            .any(|scope| credential.scopes.iter().any(|granted| granted == scope))
 }
 
 /// The organisation of an access control entry, under any of the names that were used for it.
 fn organization(element: &Value) -> Option<&str> {
-    ["organization", "organizationTarget", "organizationalTarget"].iter().find_map(|name| element[*name].as_str())
+    ["organization", "organizationTarget", "organizationalTarget"]
+        .iter()
+        .find_map(|name| element[*name].as_str())
 }
 
 async fn rest(ctx: &Ctx, token: &str, url: String) -> Result<Value> {
     let subject = kit::id::sha256_hex(token.as_bytes());
-    Ok(ctx.call(&subject, versioned(ctx, Outgoing::get("api", url, Vec::new()), token)).await?.json)
+    Ok(ctx
+        .call(&subject, versioned(ctx, Outgoing::get("api", url, Vec::new()), token))
+        .await?
+        .json)
 }
 
 fn versioned(ctx: &Ctx, outgoing: Outgoing, token: &str) -> Outgoing {
-    outgoing.bearer(token).header("linkedin-version", ctx.app.version.clone()).header("x-restli-protocol-version", "2.0.0")
+    outgoing
+        .bearer(token)
+        .header("linkedin-version", ctx.app.version.clone())
+        .header("x-restli-protocol-version", "2.0.0")
 }
 
 /// Organisations that the member has a posting role at.
 async fn administered(ctx: &Ctx, token: &str) -> Result<Vec<String>> {
-    let mut found: BTreeMap<String, ()> = BTreeMap::new();
+    let mut found = BTreeSet::new();
     for role in ["ADMINISTRATOR", "CONTENT_ADMINISTRATOR"] {
         for page in 0..PAGES {
             let start = page * PAGE;
-            let url = format!("/rest/organizationAcls?q=roleAssignee&role={role}&state=APPROVED&count={PAGE}&start={start}");
+            let url =
+                format!("/rest/organizationAcls?q=roleAssignee&role={role}&state=APPROVED&count={PAGE}&start={start}");
             let answer = rest(ctx, token, ctx.api(&url)).await?;
             let elements = answer["elements"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let posting = |element: &&Value| element["role"].as_str().is_none_or(|role| POSTING_ROLES.contains(&role));
-            found.extend(elements.iter().filter(posting).filter_map(organization).map(|urn| (urn.to_owned(), ())));
-            let more = answer["paging"]["links"].as_array().is_some_and(|links| links.iter().any(|link| link["rel"] == "next"));
+            let posting = |element: &&Value| {
+                element["role"]
+                    .as_str()
+                    .is_none_or(|role| POSTING_ROLES.contains(&role))
+            };
+            found.extend(
+                elements
+                    .iter()
+                    .filter(posting)
+                    .filter_map(organization)
+                    .map(str::to_owned),
+            );
+            let more = answer["paging"]["links"]
+                .as_array()
+                .is_some_and(|links| links.iter().any(|link| link["rel"] == "next"));
             if elements.is_empty() || !(more || elements.len() == PAGE) {
                 break;
             }
         }
     }
-    Ok(found.into_keys().collect())
+    Ok(found.into_iter().collect())
 }
 
 /// Names and pictures of organisations, asked for in batches.
@@ -154,8 +189,17 @@ async fn describe(ctx: &Ctx, token: &str, urns: &[String], can_publish: bool) ->
     let mut destinations = Vec::new();
     for batch in urns.chunks(50) {
         let id = |urn: &String| urn.rsplit(':').next().unwrap_or_default().to_owned();
-        let ids: Vec<String> = batch.iter().map(id).filter(|id| id.bytes().all(|byte| byte.is_ascii_digit())).collect();
-        let answer = rest(ctx, token, ctx.api(&format!("/rest/organizations?ids=List({})", ids.join(",")))).await?;
+        let ids: Vec<String> = batch
+            .iter()
+            .map(id)
+            .filter(|id| id.bytes().all(|byte| byte.is_ascii_digit()))
+            .collect();
+        let answer = rest(
+            ctx,
+            token,
+            ctx.api(&format!("/rest/organizations?ids=List({})", ids.join(","))),
+        )
+        .await?;
         for urn in batch {
             let organization = &answer["results"][id(urn)];
             let name = classify::text(&organization["localizedName"]);
@@ -165,7 +209,11 @@ async fn describe(ctx: &Ctx, token: &str, urns: &[String], can_publish: bool) ->
                 display_name: if name.is_empty() { urn.clone() } else { name },
                 username: classify::text(&organization["vanityName"]),
                 can_publish,
-                publish_problem: if can_publish { String::new() } else { discovery::PERMISSION_MISSING.to_owned() },
+                publish_problem: if can_publish {
+                    String::new()
+                } else {
+                    discovery::PERMISSION_MISSING.to_owned()
+                },
                 ..Destination::default()
             });
         }
@@ -210,10 +258,14 @@ impl Adapter for LinkedIn {
             match administered(ctx, token).await {
                 Ok(urns) => {
                     let (can_publish, _) = discovery::publish_scopes(&found, &["w_organization_social"]);
-                    found.destinations.extend(describe(ctx, token, &urns, can_publish).await?);
+                    found
+                        .destinations
+                        .extend(describe(ctx, token, &urns, can_publish).await?);
                 }
                 Err(error) if error.class() == PermissionMissing => {
-                    found.skipped.push("Companies: LinkedIn did not allow us to see which ones you manage".to_owned());
+                    found
+                        .skipped
+                        .push("Companies: LinkedIn did not allow us to see which ones you manage".to_owned());
                 }
                 Err(error) => return Err(error),
             }
@@ -230,20 +282,51 @@ impl Adapter for LinkedIn {
         let url = format!("{}/oauth/v2/introspectToken", ctx.app.token_base);
         let token = ctx.call("", Outgoing::form("inspect", url, form)).await?.json;
         match token["status"].as_str() {
-            Some("expired") => return Err(classify::error(Expired, "expired", "LinkedIn says that the token has expired")),
-            _ if token["active"] == false => return Err(classify::error(Revoked, "revoked", "LinkedIn says that the token was revoked")),
+            Some("expired") => {
+                return Err(classify::error(
+                    Expired,
+                    "expired",
+                    "LinkedIn says that the token has expired",
+                ));
+            }
+            _ if token["active"] == false => {
+                return Err(classify::error(
+                    Revoked,
+                    "revoked",
+                    "LinkedIn says that the token was revoked",
+                ));
+            }
             _ => {}
         }
-        let scopes = token["scope"].as_str().map(reply::split_scopes).unwrap_or_else(|| credential.scopes.clone());
-        let mut found = self.discover(ctx, &Credential { scopes, ..credential.clone() }).await?;
+        let scopes = token["scope"]
+            .as_str()
+            .map_or_else(|| credential.scopes.clone(), reply::split_scopes);
+        let mut found = self
+            .discover(
+                ctx,
+                &Credential {
+                    scopes,
+                    ..credential.clone()
+                },
+            )
+            .await?;
         found.access_expires_at_ms = token["expires_at"].as_i64().unwrap_or(0).saturating_mul(1000);
-        discovery::add_lost(&mut found, known, |_| discovery::ROLE_LOST);
+        let problem = if found.skipped.is_empty() {
+            discovery::ROLE_LOST
+        } else {
+            discovery::PERMISSION_MISSING
+        };
+        discovery::add_lost(&mut found, known, problem);
         Ok(found)
     }
 
     async fn publish(&self, ctx: &Ctx, target: &Target, draft: &Draft) -> Result<Post> {
         if !draft.image_url.is_empty() {
-            return Err(classify::error(InvalidRequest, "image", "posts to LinkedIn carry text only here"));
+            return Err(classify::error(
+                InvalidRequest,
+                "image",
+                "posts to LinkedIn carry text only here",
+            ));
         }
         let post = json!({
             "author": target.id,
@@ -257,79 +340,12 @@ impl Adapter for LinkedIn {
         let reply = ctx.call(&target.id, outgoing).await?;
         let id = reply.headers.get("x-restli-id").cloned().unwrap_or_default();
         let id = discovery::required_id(&Value::String(id))?;
-        Ok(Post { permalink: format!("https://www.linkedin.com/feed/update/{id}"), ..discovery::published(ctx, draft, id) })
+        Ok(Post {
+            permalink: format!("https://www.linkedin.com/feed/update/{id}"),
+            ..discovery::published(ctx, draft, id)
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proto::platforms::v1::{Answers, Delivery, RawAnswer};
-
-    use super::*;
-    use crate::app::tests::app;
-    use crate::classify::class_of;
-    use crate::oauth::{self, Ask};
-
-    fn answers(body: &str) -> Answers {
-        let answer = RawAnswer { step: "code".into(), status: 200, body: body.into(), sent_at_ms: 1_790_000_000_000, ..RawAnswer::default() };
-        Answers { answers: vec![answer], delivery: Delivery::Answered.into(), ..Answers::default() }
-    }
-
-    #[test]
-    fn the_consent_address_has_spaces_and_no_challenge() {
-        let ask = Ask { state: "s", redirect_uri: "r", verifier: "", rerequest: false };
-        let url = oauth::authorize(&SPEC, &app("linkedin", &["openid", "profile"]), &ask, &[]);
-        assert!(url.ends_with("scope=openid%20profile") && !url.contains("challenge"), "{url}");
-    }
-
-    #[test]
-    fn scopes_come_with_commas_or_spaces_and_a_refresh_token_decides_the_renewal() {
-        let plain = r#"{"access_token":"SBXLIaccess1","expires_in":5184000,"scope":"email,openid,profile,w_member_social"}"#;
-        let credential = LinkedIn.interpret(&answers(plain), None).result.ok().unwrap();
-        assert_eq!((credential.renewal(), credential.scopes.len()), (Renewal::ReconnectOnly, 4));
-        assert_eq!(credential.token_type, "Bearer");
-        let partner = r#"{"access_token":"a","expires_in":5184000,"scope":"email openid","refresh_token":"SBXLIrefresh1","refresh_token_expires_in":31536000}"#;
-        let credential = LinkedIn.interpret(&answers(partner), None).result.ok().unwrap();
-        assert_eq!((credential.renewal(), credential.scopes.len()), (Renewal::InPlace, 2));
-        assert_eq!(credential.refresh_expires_at_ms, 1_790_000_000_000 + 31_536_000_000);
-    }
-
-    #[test]
-    fn every_row_is_known() {
-        let oauth = |error: &str, text: &str| json!({ "error": error, "error_description": text }).to_string();
-        let api = |number: i64, code: &str| json!({ "status": 401, "serviceErrorCode": number, "code": code, "message": "m" }).to_string();
-        for (on, status, body, class) in [
-            (On::Code, 401, oauth("invalid_request", "Unable to retrieve access token: authorization code not found"), BadCode),
-            (On::Code, 400, oauth("invalid_redirect_uri", "Unable to retrieve access token: appid/redirect uri/code verifier does not match"), BadCode),
-            (On::Code, 400, oauth("invalid_request", "A required parameter \"redirect_uri\" is missing"), InvalidRequest),
-            (On::Refresh, 401, oauth("invalid_client", "Client authentication failed"), AppMisconfigured),
-            (On::Refresh, 400, oauth("invalid_request", "The provided authorization grant or refresh token is invalid, expired or revoked."), Revoked),
-            (On::Refresh, 400, oauth("invalid_grant", ""), Revoked),
-            (On::Api, 401, api(65600, "INVALID_ACCESS_TOKEN"), Revoked),
-            (On::Api, 401, api(65601, "REVOKED_ACCESS_TOKEN"), Revoked),
-            (On::Api, 401, api(65602, "EXPIRED_ACCESS_TOKEN"), Expired),
-            (On::Api, 401, api(65608, "RESTRICTED_MEMBER"), AccountRestricted),
-            (On::Api, 401, r#"{"status":401,"serviceErrorCode":401,"message":"Empty oauth2_access_token"}"#.into(), InvalidRequest),
-            (On::Api, 401, r#"{"status":401,"serviceErrorCode":99999,"message":"new"}"#.into(), Revoked),
-            (On::Api, 403, api(100, "ACCESS_DENIED"), PermissionMissing),
-            (On::Api, 400, api(0, "VERSION_MISSING"), AppMisconfigured),
-            (On::Api, 426, api(0, "NONEXISTENT_VERSION"), AppMisconfigured),
-            (On::Api, 429, r#"{"status":429,"serviceErrorCode":101,"message":"Resource level throttle APPLICATION DAY limit"}"#.into(), RateLimited),
-            (On::Api, 503, String::new(), Transient),
-        ] {
-            assert_eq!(class_of(ERRORS, on, status, &body), class, "{body}");
-        }
-    }
-
-    #[test]
-    fn an_organisation_is_found_under_all_three_names() {
-        for name in ["organization", "organizationTarget", "organizationalTarget"] {
-            assert_eq!(organization(&json!({ name: "urn:li:organization:5000001" })), Some("urn:li:organization:5000001"));
-        }
-    }
-
-    #[test]
-    fn a_text_with_brackets_stays_whole() {
-        assert_eq!(commentary("Bread (fresh) #rye"), "Bread \\(fresh\\) #rye");
-    }
-}
+mod tests;

@@ -24,7 +24,9 @@ pub(crate) const PLATFORMS: &[&Platform] = &[
 
 /// All connectors.
 pub(crate) fn adapters() -> impl Iterator<Item = &'static dyn Adapter> {
-    PLATFORMS.iter().flat_map(|platform| platform.connectors.iter().copied())
+    PLATFORMS
+        .iter()
+        .flat_map(|platform| platform.connectors.iter().copied())
 }
 
 /// One connector.
@@ -47,11 +49,20 @@ mod tests {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/platforms");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .unwrap()
-            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+            .map(|entry| {
+                entry
+                    .unwrap()
+                    .path()
+                    .file_stem()
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned()
+            })
             .filter(|name| name != "mod")
             .collect();
         let mut registered: Vec<String> = PLATFORMS.iter().map(|platform| platform.id.to_owned()).collect();
         files.sort();
+        files.dedup();
         registered.sort();
         assert_eq!(files, registered);
     }
@@ -64,7 +75,13 @@ mod tests {
         ids.dedup();
         assert_eq!(ids.len(), all);
         for spec in adapters().map(Adapter::spec) {
-            assert!(spec.scopes.iter().all(|scope| !scope.label.is_empty() && scope.label != scope.name), "{}", spec.id);
+            assert!(
+                spec.scopes
+                    .iter()
+                    .all(|scope| !scope.label.is_empty() && scope.label != scope.name),
+                "{}",
+                spec.id
+            );
         }
     }
 }

@@ -2,7 +2,8 @@
 //! hours and every renewal replaces the single-use refresh token, so the hub renews lazily. One grant is one account.
 
 use proto::common::v1::ErrorClass::{
-    AccountRestricted, AppMisconfigured, BadCode, InvalidRequest, NotFound, PermissionMissing, RateLimited, Revoked, Transient, UserDenied,
+    AccountRestricted, AppMisconfigured, BadCode, InvalidRequest, NotFound, PermissionMissing, RateLimited, Revoked,
+    Transient, UserDenied,
 };
 use proto::platforms::v1::{Answers, Credential, Destination, DiscoverResponse, Post, Renewal};
 use serde_json::json;
@@ -112,11 +113,14 @@ impl Adapter for X {
 
     async fn discover(&self, ctx: &Ctx, credential: &Credential) -> Result<DiscoverResponse> {
         let fields = vec![("user.fields", "id,name,username,profile_image_url".to_owned())];
-        let user = ctx.get(&credential.access_token, ctx.api("/2/users/me"), fields).await?;
+        let user = ctx
+            .get(&credential.access_token, ctx.api("/2/users/me"), fields)
+            .await?;
         let user = &user["data"];
         let id = discovery::required_id(&user["id"])?;
         let mut found = discovery::granted(&ctx.app, credential, &id, &classify::text(&user["name"]));
-        let (can_publish, publish_problem) = discovery::publish_scopes(&found, &["tweet.write", "users.read", "tweet.read"]);
+        let (can_publish, publish_problem) =
+            discovery::publish_scopes(&found, &["tweet.write", "users.read", "tweet.read"]);
         found.destinations.push(Destination {
             platform_account_id: id,
             kind: "x_user".to_owned(),
@@ -137,136 +141,45 @@ impl Adapter for X {
 
     /// Both tokens; one that is dead already is done.
     async fn revoke(&self, ctx: &Ctx, credential: &Credential, _platform_user_id: &str) -> Result<()> {
-        for (token, hint) in [(&credential.refresh_token, "refresh_token"), (&credential.access_token, "access_token")] {
+        for (token, hint) in [
+            (&credential.refresh_token, "refresh_token"),
+            (&credential.access_token, "access_token"),
+        ] {
             if token.is_empty() {
                 continue;
             }
-            let form = vec![("token", token.clone()), ("token_type_hint", hint.to_owned()), ("client_id", ctx.app.client_id.clone())];
+            let form = vec![
+                ("token", token.clone()),
+                ("token_type_hint", hint.to_owned()),
+                ("client_id", ctx.app.client_id.clone()),
+            ];
             let url = format!("{}/2/oauth2/revoke", ctx.app.token_base);
             let basic = oauth::basic(&ctx.app.client_id, ctx.app.secret());
-            discovery::done_if_dead(ctx.call("", Outgoing::form("revoke", url, form).header("authorization", basic)).await)?;
+            discovery::done_if_dead(
+                ctx.call("", Outgoing::form("revoke", url, form).header("authorization", basic))
+                    .await,
+            )?;
         }
         Ok(())
     }
 
     async fn publish(&self, ctx: &Ctx, target: &Target, draft: &Draft) -> Result<Post> {
         if !draft.image_url.is_empty() {
-            return Err(classify::error(InvalidRequest, "image", "posts to X carry text only here"));
+            return Err(classify::error(
+                InvalidRequest,
+                "image",
+                "posts to X carry text only here",
+            ));
         }
         let outgoing = Outgoing::json(ctx.api("/2/tweets"), json!({ "text": draft.text })).bearer(&target.token);
         let reply = ctx.call(&target.id, outgoing).await?;
         let id = discovery::required_id(&reply.json["data"]["id"])?;
-        Ok(Post { permalink: format!("https://x.com/i/status/{id}"), ..discovery::published(ctx, draft, id) })
+        Ok(Post {
+            permalink: format!("https://x.com/i/status/{id}"),
+            ..discovery::published(ctx, draft, id)
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proto::common::v1::ErrorClass::{self, NotFound, RateLimited};
-    use proto::platforms::v1::{Delivery, RawAnswer};
-
-    use super::*;
-    use crate::app::tests::app;
-    use crate::classify::class_of;
-    use crate::http::Body;
-    use crate::oauth::{Ask, CodeGrant};
-
-    const REPLY: &str = r#"{"token_type":"bearer","expires_in":7200,"access_token":"SBXXaccess1",
-        "scope":"users.read tweet.read tweet.write offline.access","refresh_token":"SBXXrefresh1"}"#;
-
-    pub(super) fn answers(step: &str, status: u32, body: &str) -> Answers {
-        let answer = RawAnswer { step: step.into(), status, body: body.into(), sent_at_ms: 1_790_000_000_000, ..RawAnswer::default() };
-        Answers { answers: vec![answer], delivery: Delivery::Answered.into(), ..Answers::default() }
-    }
-
-    #[test]
-    fn the_consent_address_has_spaces_and_a_base64url_challenge() {
-        let app = app("x", &["users.read", "offline.access"]);
-        let ask = Ask { state: "s1", redirect_uri: "http://127.0.0.1:8080/oauth/x/callback", verifier: "v", rerequest: false };
-        let url = oauth::authorize(&SPEC, &app, &ask, &X.dialog_extras(&ask));
-        assert_eq!(
-            url,
-            "https://dialog.test/i/oauth2/authorize?response_type=code&client_id=sbx-client-id&redirect_uri=http%3A%2F%2F127.0.0.1%3A8080%2Foauth%2Fx%2Fcallback\
-             &state=s1&scope=users.read%20offline.access&code_challenge=TJQI-2_lI7LF9IzRpyR17l3iXYQXSSbT7ktP4I8ZA7w&code_challenge_method=S256"
-                .replace("TJQI-2_lI7LF9IzRpyR17l3iXYQXSSbT7ktP4I8ZA7w", &oauth::challenge(Pkce::Base64Url, "v"))
-        );
-    }
-
-    #[test]
-    fn the_code_goes_with_verifier_and_client_id_and_the_secret_in_the_header_alone() {
-        let app = app("x", &["users.read"]);
-        let grant = CodeGrant { code: "SBXX1", redirect_uri: "r", verifier: "v" };
-        let call = X.code_call(&app, &grant);
-        assert_eq!(call.url, "https://token.test/2/oauth2/token");
-        assert_eq!(call.headers, [("authorization", "Basic c2J4LWNsaWVudC1pZDpzYngtY2xpZW50LXNlY3JldA==".to_owned())]);
-        let Body::Form(form) = call.body else { panic!("not a form") };
-        let names: Vec<&str> = form.iter().map(|(name, _)| *name).collect();
-        assert_eq!(names, ["code", "redirect_uri", "grant_type", "code_verifier", "client_id"]);
-    }
-
-    #[test]
-    fn a_reply_becomes_a_rotating_credential() {
-        let credential = X.interpret(&answers("code", 200, REPLY), None).result.ok().unwrap();
-        assert_eq!(credential.access_token, "SBXXaccess1");
-        assert_eq!(credential.refresh_token, "SBXXrefresh1");
-        assert_eq!(credential.access_expires_at_ms, 1_790_007_200_000);
-        assert_eq!(credential.renewal(), Renewal::Rotating);
-        assert_eq!(credential.scopes.len(), 4);
-    }
-
-    #[test]
-    fn h12_missing_refresh_token_keeps_the_old_one() {
-        let previous = X.interpret(&answers("code", 200, REPLY), None).result.ok().unwrap();
-        for body in [r#"{"access_token":"SBXXa2"}"#, r#"{"access_token":"SBXXa2","refresh_token":""}"#] {
-            let renewed = X.interpret(&answers("refresh", 200, body), Some(&previous)).result.ok().unwrap();
-            assert_eq!(renewed.refresh_token, "SBXXrefresh1");
-            assert_eq!(renewed.scopes, previous.scopes);
-        }
-    }
-
-    #[test]
-    fn a_grant_without_offline_access_is_refused() {
-        let error = X.interpret(&answers("code", 200, r#"{"access_token":"SBXXa"}"#), None).result.err().unwrap();
-        assert_eq!(error.class(), PermissionMissing);
-    }
-
-    #[test]
-    fn every_row_of_the_token_endpoint_is_known() {
-        for (status, on, error, description, class) in [
-            (400, On::Code, "invalid_request", "Value passed for the authorization code was invalid.", BadCode),
-            (400, On::Code, "invalid_request", "Value passed for the code verifier did not match the code challenge.", BadCode),
-            (400, On::Refresh, "invalid_request", "Value passed for the token was invalid.", Revoked),
-            (400, On::Code, "invalid_request", "Missing required parameter [code_verifier].", InvalidRequest),
-            (401, On::Refresh, "unauthorized_client", "Missing valid authorization header", AppMisconfigured),
-            (401, On::Refresh, "invalid_client", "", AppMisconfigured),
-            (400, On::Refresh, "invalid_grant", "", Revoked),
-            (400, On::Code, "invalid_grant", "", BadCode),
-        ] {
-            let body = json!({ "error": error, "error_description": description }).to_string();
-            assert_eq!(class_of(ERRORS, on, status, &body), class, "{error} {description}");
-        }
-    }
-
-    #[test]
-    fn every_row_of_the_api_is_known() {
-        let problem = |kind: &str| format!(r#"{{"title":"t","type":"https://api.x.com/2/problems/{kind}"}}"#);
-        let titled = |title: &str| format!(r#"{{"title":"{title}","type":"about:blank"}}"#);
-        for (status, body, class) in [
-            (401, titled("Unauthorized"), Revoked),
-            (403, titled("Forbidden"), PermissionMissing),
-            (403, r#"{"title":"Forbidden","type":"about:blank","detail":"duplicate content"}"#.to_owned(), InvalidRequest),
-            (403, r#"{"title":"t","type":"https://api.x.com/2/problems/client-forbidden","reason":"client-not-enrolled"}"#.to_owned(), AppMisconfigured),
-            (403, problem("unsupported-authentication"), InvalidRequest),
-            (403, problem("not-authorized-for-resource"), PermissionMissing),
-            (403, problem("user-suspended"), AccountRestricted),
-            (402, titled("CreditsDepleted"), RateLimited),
-            (429, titled("Too Many Requests"), RateLimited),
-            (429, r#"{"errors":[{"code":88,"message":"Rate limit exceeded"}]}"#.to_owned(), RateLimited),
-            (429, problem("usage-capped"), RateLimited),
-            (404, r#"{"errors":[{"type":"https://api.twitter.com/2/problems/resource-not-found"}]}"#.to_owned(), NotFound),
-            (503, titled("Service Unavailable"), ErrorClass::Transient),
-        ] {
-            assert_eq!(class_of(ERRORS, On::Api, status, &body), class, "{body}");
-        }
-    }
-}
+mod tests;

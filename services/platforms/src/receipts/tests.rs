@@ -19,8 +19,16 @@ fn replica(shared: &Shared) -> Receipts {
 }
 
 fn answered(body: &str) -> Answers {
-    let answer = RawAnswer { status: 200, body: body.into(), ..RawAnswer::default() };
-    Answers { answers: vec![answer], delivery: Delivery::Answered.into(), ..Answers::default() }
+    let answer = RawAnswer {
+        status: 200,
+        body: body.into(),
+        ..RawAnswer::default()
+    };
+    Answers {
+        answers: vec![answer],
+        delivery: Delivery::Answered.into(),
+        ..Answers::default()
+    }
 }
 
 fn body(answers: &Answers) -> String {
@@ -65,7 +73,10 @@ async fn r2_many_callers_on_two_replicas_make_one_call() {
     let (calls, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
     let callers: Vec<_> = (0..20)
         .map(|number| {
-            let (receipts, work) = (if number % 2 == 0 { one.clone() } else { two.clone() }, work(&calls, &go));
+            let (receipts, work) = (
+                if number % 2 == 0 { one.clone() } else { two.clone() },
+                work(&calls, &go),
+            );
             tokio::spawn(async move { receipts.once("att_1", work).await })
         })
         .collect();
@@ -97,7 +108,12 @@ async fn r8_a_caller_that_goes_away_does_not_stop_the_call() {
 async fn a_call_whose_owner_died_after_sending_is_unknown_until_acknowledged() {
     let shared = shared().await;
     let dead = replica(&shared);
-    Flight { receipts: dead, id: "att_1".into() }.mark_sent().await;
+    Flight {
+        receipts: dead,
+        id: "att_1".into(),
+    }
+    .mark_sent()
+    .await;
     let receipts = replica(&shared);
     assert_eq!(receipts.once("att_1", forbidden()).await.delivery(), Delivery::Unknown);
     receipts.acknowledge("att_1").await;
@@ -107,7 +123,10 @@ async fn a_call_whose_owner_died_after_sending_is_unknown_until_acknowledged() {
 #[tokio::test]
 async fn an_exchange_whose_owner_died_goes_on_after_its_first_answer() {
     let shared = shared().await;
-    let flight = Flight { receipts: replica(&shared), id: "ses_1".into() };
+    let flight = Flight {
+        receipts: replica(&shared),
+        id: "ses_1".into(),
+    };
     flight.mark_sent().await;
     flight.keep_early(&answered("code")).await;
     let work: Work = Box::new(|_, early| Box::pin(async move { early.expect("the first answer") }));
@@ -117,8 +136,14 @@ async fn an_exchange_whose_owner_died_goes_on_after_its_first_answer() {
 #[tokio::test]
 async fn h5_what_was_not_sent_may_be_tried_again() {
     let receipts = replica(&shared().await);
-    let unsent = Answers { delivery: Delivery::NotSent.into(), ..Answers::default() };
-    assert_eq!(receipts.once("att_1", quick(unsent)).await.delivery(), Delivery::NotSent);
+    let unsent = Answers {
+        delivery: Delivery::NotSent.into(),
+        ..Answers::default()
+    };
+    assert_eq!(
+        receipts.once("att_1", quick(unsent)).await.delivery(),
+        Delivery::NotSent
+    );
     assert_eq!(body(&receipts.once("att_1", quick(answered("sent"))).await), "sent");
 }
 
