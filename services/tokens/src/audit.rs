@@ -1,0 +1,159 @@
+//! The audit of token reads: no audit, no token.
+//!
+//! `buffered`: reads are queued and written in groups at once; the gate closes as soon as a group cannot be written, or has
+//! waited for a second. `strict`: each answer waits until its group is durable.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use kit::{Clock, id};
+use serde::Deserialize;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::Error;
+use crate::store::Store;
+use crate::store::audit::{BATCH, Read};
+
+/// Reads that may wait; more means that the database cannot keep up, which closes the gate.
+const QUEUE: usize = 65_536;
+/// A buffered read is on disk within this, or nothing more is handed out.
+const PATIENCE_US: u64 = 1_000_000;
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// When a read counts as audited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Queued; on disk within a second.
+    Buffered,
+    /// On disk.
+    Strict,
+}
+
+struct Item {
+    read: Read,
+    durable: Option<oneshot::Sender<()>>,
+}
+
+/// Takes reads. Cheap to clone.
+#[derive(Clone)]
+pub struct Audit {
+    queue: mpsc::Sender<Item>,
+    mode: Mode,
+    gate: Arc<Gate>,
+}
+
+/// Writes them: run it until the server has ended.
+pub struct Writer {
+    queue: mpsc::Receiver<Item>,
+    gate: Arc<Gate>,
+    clock: Clock,
+}
+
+/// Open while reads are written in time.
+struct Gate {
+    start: Instant,
+    failed: AtomicBool,
+    /// Since when the group being written waits, in microseconds after `start`; 0 = nothing waits.
+    waiting_since: AtomicU64,
+}
+
+impl Gate {
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros())
+            .unwrap_or(u64::MAX)
+            .max(1)
+    }
+
+    fn is_open(&self) -> bool {
+        let since = self.waiting_since.load(Ordering::Acquire);
+        !self.failed.load(Ordering::Acquire) && (since == 0 || self.now().saturating_sub(since) < PATIENCE_US)
+    }
+}
+
+/// An audit and its writer.
+pub fn audit(mode: Mode, clock: Clock) -> (Audit, Writer) {
+    let (sender, queue) = mpsc::channel(QUEUE);
+    let gate = Arc::new(Gate {
+        start: Instant::now(),
+        failed: AtomicBool::new(false),
+        waiting_since: AtomicU64::new(0),
+    });
+    (
+        Audit {
+            queue: sender,
+            mode,
+            gate: gate.clone(),
+        },
+        Writer { queue, gate, clock },
+    )
+}
+
+impl Audit {
+    /// Records a read before its token is handed out.
+    pub async fn record(&self, read: Read) -> Result<(), Error> {
+        if self.mode == Mode::Buffered {
+            if !self.gate.is_open() {
+                return Err(Error::AuditClosed);
+            }
+            return self
+                .queue
+                .try_send(Item { read, durable: None })
+                .map_err(|_| Error::AuditClosed);
+        }
+        let (durable, done) = oneshot::channel();
+        self.queue
+            .try_send(Item {
+                read,
+                durable: Some(durable),
+            })
+            .map_err(|_| Error::AuditClosed)?;
+        done.await.map_err(|_| Error::AuditClosed)
+    }
+}
+
+impl Writer {
+    /// Writes until `stop`, and what is queued then.
+    pub async fn run(mut self, store: Store, stop: CancellationToken) {
+        let mut items = Vec::with_capacity(BATCH);
+        loop {
+            items.clear();
+            tokio::select! {
+                biased;
+                count = self.queue.recv_many(&mut items, BATCH) => if count == 0 { return },
+                () = stop.cancelled() => return,
+            }
+            self.write(&store, &mut items, &stop).await;
+        }
+    }
+
+    async fn write(&self, store: &Store, items: &mut Vec<Item>, stop: &CancellationToken) {
+        self.gate.waiting_since.store(self.gate.now(), Ordering::Release);
+        let (mut reads, mut waiters) = (Vec::with_capacity(items.len()), Vec::new());
+        for Item { read, durable } in items.drain(..) {
+            reads.push((id::new("rd", &self.clock), read));
+            waiters.extend(durable);
+        }
+        while let Err(error) = store.record_reads(&reads).await {
+            if !self.gate.failed.swap(true, Ordering::AcqRel) {
+                tracing::error!(%error, "token reads cannot be audited: none are answered until they can");
+            }
+            // Nobody who waits is given a token whose audit is late.
+            waiters.clear();
+            if stop.is_cancelled() {
+                return;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+        if self.gate.failed.swap(false, Ordering::AcqRel) {
+            tracing::info!("token reads are audited again");
+        }
+        self.gate.waiting_since.store(0, Ordering::Release);
+        for waiter in waiters {
+            // A caller that went away needs no answer.
+            let _ = waiter.send(());
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The platforms service as tokens uses it, and its list of connectors, read once it is needed and kept.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit::grpc::{Client, Context, MESSAGE_LIMIT};
+use proto::platforms::v1::platforms_service_client::PlatformsServiceClient;
+use proto::platforms::v1::{self as pb, Answers, Credential, Destination, DiscoverResponse, InterpretResponse};
+use tokio::sync::RwLock;
+
+use crate::Error;
+use crate::model::Traits;
+
+/// Inspect, Discover and Revoke make several calls each.
+const CALL: Duration = Duration::from_secs(45);
+/// Nothing leaves platforms for these.
+const QUICK: Duration = Duration::from_secs(5);
+
+/// The platforms service.
+#[derive(Clone)]
+pub struct Platforms {
+    client: PlatformsServiceClient<Client>,
+    connectors: Arc<RwLock<HashMap<String, Arc<Traits>>>>,
+}
+
+impl Platforms {
+    /// Connects when it is first used.
+    pub fn new(client: Client) -> Self {
+        let client = PlatformsServiceClient::new(client).max_decoding_message_size(8 * MESSAGE_LIMIT);
+        Self {
+            client,
+            connectors: Arc::default(),
+        }
+    }
+
+    fn client(&self) -> PlatformsServiceClient<Client> {
+        self.client.clone()
+    }
+
+    /// What a connector is like. Asks platforms until it has answered once; what it says is data and does not change.
+    pub async fn traits(&self, connector: &str) -> Result<Arc<Traits>, Error> {
+        if let Some(found) = self.connectors.read().await.get(connector) {
+            return Ok(found.clone());
+        }
+        let request = Context::background().within(QUICK).request(pb::ListPlatformsRequest {});
+        let platforms = self.client().list_platforms(request).await?.into_inner().platforms;
+        let listed = platforms.iter().flat_map(|platform| &platform.connectors);
+        let listed = listed
+            .map(|connector| (connector.id.clone(), Arc::new(Traits::from(connector))))
+            .collect();
+        *self.connectors.write().await = listed;
+        let found = self.connectors.read().await.get(connector).cloned();
+        found.ok_or_else(|| Error::NoSuchConnector(connector.to_owned()))
+    }
+
+    /// Trades a code; the same session is traded once.
+    pub async fn exchange(&self, request: pb::ExchangeRequest) -> Result<Answers, Error> {
+        let request = Context::background().within(Duration::from_secs(90)).request(request);
+        Ok(self
+            .client()
+            .exchange(request)
+            .await?
+            .into_inner()
+            .answers
+            .unwrap_or_default())
+    }
+
+    /// Renews a credential; the same attempt is sent once. After `send_before_ms` it is only asked for its answer.
+    pub async fn refresh(&self, request: pb::RefreshRequest, patience: Duration) -> Result<Answers, Error> {
+        let request = Context::background().within(patience).request(request);
+        Ok(self
+            .client()
+            .refresh(request)
+            .await?
+            .into_inner()
+            .answers
+            .unwrap_or_default())
+    }
+
+    /// Reads raw answers.
+    pub async fn interpret(
+        &self,
+        connector: &str,
+        answers: &Answers,
+        previous: Option<&Credential>,
+    ) -> Result<InterpretResponse, Error> {
+        let message = pb::InterpretRequest {
+            connector: connector.to_owned(),
+            answers: Some(answers.clone()),
+            previous: previous.cloned(),
+        };
+        Ok(self
+            .client()
+            .interpret(Context::background().within(QUICK).request(message))
+            .await?
+            .into_inner())
+    }
+
+    /// Lets platforms forget an answer that is stored here. Best effort: it forgets by itself after a day.
+    pub async fn acknowledge(&self, id: &str) {
+        let request = Context::background()
+            .within(QUICK)
+            .request(pb::AcknowledgeRequest { id: id.to_owned() });
+        if let Err(status) = self.client().acknowledge(request).await {
+            tracing::debug!(code = ?status.code(), "an answer was not acknowledged");
+        }
+    }
+
+    /// Who granted what, and what the grant reaches.
+    pub async fn discover(&self, connector: &str, credential: &Credential) -> Result<DiscoverResponse, Error> {
+        let message = pb::DiscoverRequest {
+            connector: connector.to_owned(),
+            credential: Some(credential.clone()),
+        };
+        Ok(self
+            .client()
+            .discover(Context::background().within(CALL).request(message))
+            .await?
+            .into_inner())
+    }
+
+    /// Whether a credential works, and for what.
+    pub async fn inspect(
+        &self,
+        connector: &str,
+        credential: &Credential,
+        destinations: Vec<Destination>,
+    ) -> Result<DiscoverResponse, Error> {
+        let message = pb::InspectRequest {
+            connector: connector.to_owned(),
+            credential: Some(credential.clone()),
+            destinations,
+        };
+        let answer = self
+            .client()
+            .inspect(Context::background().within(CALL).request(message))
+            .await?
+            .into_inner();
+        Ok(answer.found.unwrap_or_default())
+    }
+
+    /// Ends a credential at the platform.
+    pub async fn revoke(
+        &self,
+        connector: &str,
+        credential: &Credential,
+        platform_user_id: &str,
+    ) -> Result<pb::RevokeResponse, Error> {
+        let message = pb::RevokeRequest {
+            connector: connector.to_owned(),
+            credential: Some(credential.clone()),
+            platform_user_id: platform_user_id.to_owned(),
+        };
+        Ok(self
+            .client()
+            .revoke(Context::background().within(CALL).request(message))
+            .await?
+            .into_inner())
+    }
+}

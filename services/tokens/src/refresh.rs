@@ -1,0 +1,272 @@
+//! Renewing a grant's credential so that a rotated token is never lost and never spent twice.
+//!
+//! Claim in the database, then everything in a task that nobody can stop: check, send by attempt id, keep the raw answer,
+//! read it, apply it by lineage, announce it. Who asks meanwhile, on whatever replica, waits for the one under way.
+//! Called by readers (lazily), by the sweep, by people, and by checks that want proof.
+
+use std::time::Duration;
+
+use proto::platforms::v1::{Answers, Credential, Delivery, RefreshRequest};
+use tokio::time::Instant;
+
+use crate::Error;
+use crate::engine::{Engine, REFRESHED};
+use crate::fault::{self, Point};
+use crate::model::attempt::{Claim, PROTOCOL, claim};
+use crate::model::schedule::{is_pausing, may_refresh};
+use crate::model::{Grant, Traits};
+use crate::settle::Next;
+use crate::store::attempts::Attempt;
+use crate::store::grants::Stored;
+
+/// Longer than any refresh, so that the lock does not end before its holder's work: it is only a filter all the same.
+const LOCK: Duration = Duration::from_secs(90);
+/// Attempts that one call may make: the first, its confirmation, and one with the stored token after a salvaged one.
+const ROUNDS: usize = 3;
+
+/// Who wants a refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// A reader whose token does not live long enough.
+    Lazy,
+    /// The schedule.
+    Schedule,
+    /// A person who pressed the button.
+    Person,
+    /// A check that saw the access token refused and wants proof.
+    Confirm,
+}
+
+impl Why {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Lazy => "lazy",
+            Self::Schedule => "schedule",
+            Self::Person => "person",
+            Self::Confirm => "confirm",
+        }
+    }
+
+    /// After a failure, readers and the schedule keep the pause.
+    fn keeps_pause(self) -> bool {
+        matches!(self, Self::Lazy | Self::Schedule)
+    }
+}
+
+impl Engine {
+    /// Has a grant refreshed, or joins the refresh that is under way, and gives the grant as it is afterwards. Dropping the
+    /// future stops the waiting, never the refresh.
+    pub async fn refresh(&self, grant: &Grant, why: Why) -> Result<Grant, Error> {
+        if self.draining() {
+            return Err(Error::Draining);
+        }
+        let (workspace_id, grant_id, generation) = (grant.workspace_id.clone(), grant.id.clone(), grant.generation);
+        let ended = self.join(format!("refresh:{grant_id}"), |engine| async move {
+            if let Err(error) = engine.renew(&workspace_id, &grant_id, generation, why).await {
+                tracing::warn!(grant = grant_id, %error, "refresh did not run");
+            }
+            engine.spread(&grant_id).await;
+        });
+        ended.cancelled().await;
+        self.latest(grant).await
+    }
+
+    /// One caller's refresh, over all replicas.
+    async fn renew(&self, workspace_id: &str, grant_id: &str, generation: i64, why: Why) -> Result<(), Error> {
+        fault::hit(Point::BeforeClaim).await;
+        // Without Redis everybody goes to the database, whose unique index is what counts.
+        let lock = match self.shared.lock(&format!("refresh:{grant_id}"), LOCK).await {
+            Ok(None) if self.wait_for_other(workspace_id, grant_id, generation).await? => return Ok(()),
+            Ok(lock) => lock,
+            Err(_) => None,
+        };
+        for _ in 0..ROUNDS {
+            let next = self.round(workspace_id, grant_id, generation, why).await?;
+            if next == Next::Done {
+                break;
+            }
+        }
+        drop(lock);
+        Ok(())
+    }
+
+    async fn round(&self, workspace_id: &str, grant_id: &str, generation: i64, why: Why) -> Result<Next, Error> {
+        let Some(stored) = self.store.grant(workspace_id, grant_id).await? else {
+            return Ok(Next::Done);
+        };
+        let grant = &stored.grant;
+        let traits = self.platforms.traits(&grant.connector).await?;
+        let (now, paused) = (self.now(), why.keeps_pause() && is_pausing(grant, self.now()));
+        if grant.generation != generation || paused || !may_refresh(grant, &traits, now) {
+            return Ok(Next::Done);
+        }
+        let found = self.store.unfinished(workspace_id, grant_id).await?;
+        let seen = found
+            .as_ref()
+            .map(|attempt| attempt.unfinished(self.flights.is_running(&attempt.id)));
+        match (claim(seen.as_ref(), &self.me, &traits, &self.policy, now), found) {
+            (Claim::Adopt, Some(orphan)) => self.recover(orphan).await,
+            (Claim::Free, _) => {
+                let salvaged = self.store.salvaged(workspace_id, grant_id).await?;
+                let attempt = self.attempt(grant, why.as_str(), salvaged.map(|(id, _)| id));
+                // Before the claim: recovery must not take our own fresh row for an orphan.
+                let _running = self.flights.run(&attempt.id);
+                if !self.store.claim(&attempt).await? {
+                    self.wait_for_other(workspace_id, grant_id, generation).await?;
+                    return Ok(Next::Done);
+                }
+                self.perform(&attempt, &stored, &traits).await
+            }
+            _ => {
+                self.wait_for_other(workspace_id, grant_id, generation).await?;
+                Ok(Next::Done)
+            }
+        }
+    }
+
+    /// A new attempt from where the grant is.
+    pub(crate) fn attempt(&self, grant: &Grant, why: &'static str, salvage_id: Option<String>) -> Attempt {
+        let now = self.now();
+        Attempt {
+            id: self.id("att"),
+            workspace_id: grant.workspace_id.clone(),
+            grant_id: grant.id.clone(),
+            parent_generation: grant.generation,
+            owner: self.me.clone(),
+            protocol: PROTOCOL,
+            why,
+            retry_of: None,
+            salvage_id,
+            unknown: false,
+            sealed_receipt: None,
+            started_at_ms: now,
+            deadline_at_ms: now.saturating_add(self.policy.refresh_deadline_ms),
+        }
+    }
+
+    /// A claimed attempt: send, keep the answer, settle.
+    pub(crate) async fn perform(&self, attempt: &Attempt, stored: &Stored, traits: &Traits) -> Result<Next, Error> {
+        let claimed = Instant::now();
+        fault::hit(Point::AfterClaim).await;
+        let Some(credential) = self.sendable(attempt, stored).await? else {
+            self.store.abandon(attempt, "no credential", self.now()).await?;
+            return Ok(Next::Done);
+        };
+        // The last moment at which nothing has happened. The claim's commit just now shows that the database takes writes; one
+        // that was held up (stopped, starved) since may have been taken over, and does not send any more.
+        let late = self.now() >= attempt.deadline_at_ms || claimed.elapsed() >= self.deadline();
+        if self.draining() || late {
+            self.store.abandon(attempt, "not sent", self.now()).await?;
+            return Ok(Next::Done);
+        }
+        let answers = self.send(attempt, credential, &stored.grant, traits).await;
+        fault::hit(Point::AfterPlatformsReceipt).await;
+        self.keep(attempt, &answers).await?;
+        self.settle(attempt, &answers, traits).await
+    }
+
+    fn deadline(&self) -> Duration {
+        Duration::from_millis(self.policy.refresh_deadline_ms.unsigned_abs())
+    }
+
+    /// The credential to send: with the salvaged refresh token where there is one.
+    pub(crate) async fn sendable(&self, attempt: &Attempt, stored: &Stored) -> Result<Option<Credential>, Error> {
+        let Some(mut credential) = self.store.credential(stored)? else {
+            return Ok(None);
+        };
+        if attempt.salvage_id.is_some()
+            && let Some((_, token)) = self.store.salvaged(&attempt.workspace_id, &attempt.grant_id).await?
+        {
+            token.expose().clone_into(&mut credential.refresh_token);
+        }
+        Ok(Some(credential))
+    }
+
+    /// Sends, and asks platforms again for the same attempt while it is away: it knows attempts by their id.
+    async fn send(&self, attempt: &Attempt, credential: Credential, grant: &Grant, traits: &Traits) -> Answers {
+        let patience = self.deadline() + Duration::from_secs(15);
+        let give_up = Instant::now() + patience;
+        let mut troubled = false;
+        loop {
+            let request = RefreshRequest {
+                attempt_id: attempt.id.clone(),
+                connector: grant.connector.clone(),
+                credential: Some(credential.clone()),
+                send_before_ms: attempt.deadline_at_ms,
+            };
+            let (asked, ()) = tokio::join!(self.platforms.refresh(request, patience), fault::hit(Point::AfterSend));
+            match asked {
+                // After a broken call "not sent" is what a replica says that has not heard of it: not good enough where a
+                // refresh token is single use.
+                Ok(mut answers)
+                    if answers.delivery() == Delivery::NotSent && troubled && !traits.repeatable_refresh =>
+                {
+                    answers.set_delivery(Delivery::Unknown);
+                    return answers;
+                }
+                Ok(answers) => return answers,
+                Err(error) if Instant::now() >= give_up => {
+                    tracing::warn!(attempt = attempt.id, %error, "platforms did not come back in time");
+                    let reason = "platforms was not reachable".to_owned();
+                    return Answers {
+                        delivery: Delivery::Unknown.into(),
+                        reason,
+                        ..Answers::default()
+                    };
+                }
+                Err(_) => {
+                    troubled = true;
+                    tokio::time::sleep(Duration::from_millis(400)).await;
+                }
+            }
+        }
+    }
+
+    /// Stores the raw answer before anybody reads it, for as long as it takes: platforms keeps its copy meanwhile.
+    pub(crate) async fn keep(&self, attempt: &Attempt, answers: &Answers) -> Result<(), Error> {
+        if answers.delivery() != Delivery::Answered {
+            return Ok(());
+        }
+        let arrived = Instant::now();
+        let kept = self
+            .persist("receipt", || self.store.keep_receipt(attempt, answers, self.now()))
+            .await;
+        metrics::histogram!("tokens_receipt_window_seconds").record(arrived.elapsed().as_secs_f64());
+        fault::hit(Point::AfterReceipt).await;
+        kept
+    }
+
+    /// Waits until whoever refreshes this grant is done: woken by them, looking by itself as well. False when nobody seems to
+    /// be at it, however a lock looks.
+    async fn wait_for_other(&self, workspace_id: &str, grant_id: &str, generation: i64) -> Result<bool, Error> {
+        let mut wakeups = self.shared.subscribe(REFRESHED).await.ok();
+        let until = Instant::now() + self.deadline() + Duration::from_secs(5);
+        let (mut idle, mut pause) = (0, Duration::from_millis(50));
+        while Instant::now() < until {
+            let Some(stored) = self.store.grant(workspace_id, grant_id).await? else {
+                return Ok(true);
+            };
+            if stored.grant.generation != generation || !stored.grant.state.is_live() {
+                return Ok(true);
+            }
+            match self.store.unfinished(workspace_id, grant_id).await? {
+                Some(attempt) if attempt.unknown => return Ok(true),
+                Some(_) => idle = 0,
+                // Between the lock and the claim, or after a failure: look a few times before believing it.
+                None if idle >= 5 => return Ok(is_pausing(&stored.grant, self.now())),
+                None => idle += 1,
+            }
+            let woken = async {
+                match &mut wakeups {
+                    Some(wakeups) => while wakeups.recv().await != grant_id.as_bytes() {},
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = woken => {}
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_millis(500)),
+            }
+        }
+        Ok(true)
+    }
+}

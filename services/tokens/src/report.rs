@@ -1,0 +1,99 @@
+//! Somebody says that a grant does not work: a publisher whose token was refused, or a platform that announces a withdrawal.
+//!
+//! A publisher's word is a reason to look, no more: one look and at most one refresh a minute, and amber only on proof. A
+//! platform's verified announcement is proof.
+
+use std::time::Duration;
+
+use proto::common::v1::ErrorClass;
+use proto::platforms::v1::PlatformEvent;
+use proto::platforms::v1::platform_event::Kind;
+
+use crate::Error;
+use crate::engine::Engine;
+use crate::model::{Grant, Refusal};
+
+/// One look in this time, however often a token is reported.
+const CALM: Duration = Duration::from_secs(60);
+
+impl Engine {
+    /// A publisher's token of `generation` was refused. Gives the grant after looking.
+    pub async fn rejected(
+        &self,
+        workspace_id: &str,
+        account_id: &str,
+        generation: i64,
+        said: &str,
+    ) -> Result<Grant, Error> {
+        let found = self.store.account(workspace_id, account_id).await?;
+        let grant = found.ok_or(Error::NoSuchAccount)?.0.grant;
+        // An older token than the one in use: fetching a new one is all there is to do.
+        if generation != grant.generation || !grant.state.is_live() {
+            return Ok(grant);
+        }
+        let mark = format!("reported:{}:{generation}", grant.id);
+        let first = self.shared.put_if_absent(&mark, b"", CALM).await.unwrap_or(true);
+        if !first {
+            return Ok(grant);
+        }
+        tracing::info!(
+            grant = grant.id,
+            account = account_id,
+            said = said.chars().take(80).collect::<String>(),
+            "a token was refused"
+        );
+        metrics::counter!("tokens_reported_total", "connector" => grant.connector.clone()).increment(1);
+        let checked = self.check(&grant).await?;
+        // The grant works and its destination's own token does not: make a new one.
+        let account = self.store.account(workspace_id, account_id).await?;
+        if checked.state.is_live() && account.is_some_and(|(_, account)| account.sealed_derived.is_some()) {
+            self.derive(&checked).await?;
+        }
+        self.latest(&grant).await
+    }
+
+    /// A platform announced, verified, that a person withdrew a grant or parts of it. How many grants it was about.
+    pub async fn announced(&self, event: &PlatformEvent) -> Result<i32, Error> {
+        if event.platform_user_id.is_empty() || event.connectors.is_empty() {
+            return Ok(0);
+        }
+        if !event.event_id.is_empty() && self.store.is_applied(&event.event_id).await? {
+            return Ok(0);
+        }
+        let mut grants = 0;
+        for stored in self
+            .store
+            .grants_of_person(&event.connectors, &event.platform_user_id)
+            .await?
+        {
+            let grant = stored.grant;
+            // Older than the last sign-in: that one is newer than what is announced.
+            if event.occurred_at_ms > 0 && event.occurred_at_ms < grant.connected_at_ms {
+                continue;
+            }
+            grants += 1;
+            self.announced_of(event, &grant).await?;
+        }
+        if !event.event_id.is_empty() {
+            self.store.note_applied(&event.event_id, self.now()).await?;
+        }
+        Ok(grants)
+    }
+
+    async fn announced_of(&self, event: &PlatformEvent, grant: &Grant) -> Result<(), Error> {
+        let destroyed = match event.kind() {
+            Kind::Deauthorized => false,
+            Kind::DataDeletion => true,
+            // Which permissions are left, the platform says when asked.
+            Kind::PermissionRevoked | Kind::Unspecified => return self.check(grant).await.map(|_| ()),
+        };
+        let traits = self.platforms.traits(&grant.connector).await?;
+        let detail: String = event.detail.chars().take(200).collect();
+        let refusal = Refusal::new(ErrorClass::Revoked, "announced", &detail);
+        self.store
+            .withdraw(grant, &refusal, destroyed, self.rules(&traits))
+            .await?;
+        self.spread(&grant.id).await;
+        Ok(())
+    }
+}

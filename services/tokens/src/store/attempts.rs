@@ -1,0 +1,237 @@
+//! Rows of `attempts` until they have an outcome: claimed, adopted, their receipts kept.
+
+use proto::platforms::v1::Answers;
+use sqlx::any::AnyRow;
+
+use super::{Store, bytes, number, optional, retry, text};
+use crate::Error;
+use crate::model::attempt::{Owner, PROTOCOL, Unfinished};
+use crate::vault::Place;
+
+/// One try to renew a grant.
+#[derive(Clone)]
+pub struct Attempt {
+    /// `att_…`; platforms knows the call by it.
+    pub id: String,
+    /// The grant's.
+    pub workspace_id: String,
+    /// Which grant.
+    pub grant_id: String,
+    /// Generation that it started from.
+    pub parent_generation: i64,
+    /// Who made it.
+    pub owner: Owner,
+    /// Version of the protocol that made it.
+    pub protocol: i64,
+    /// `lazy`, `schedule`, `person`, `confirm`, `retry`.
+    pub why: &'static str,
+    /// The attempt without an answer that it repeats.
+    pub retry_of: Option<String>,
+    /// Sent with this token out of quarantine.
+    pub salvage_id: Option<String>,
+    /// No answer came.
+    pub unknown: bool,
+    /// The raw answer, sealed, once there is one.
+    pub sealed_receipt: Option<Vec<u8>>,
+    /// When it was claimed.
+    pub started_at_ms: i64,
+    /// Not sent after this.
+    pub deadline_at_ms: i64,
+}
+
+impl Attempt {
+    /// As the rules of claiming see it.
+    pub fn unfinished(&self, running_here: bool) -> Unfinished {
+        let (owner, started_at_ms) = (self.owner.clone(), self.started_at_ms);
+        Unfinished {
+            owner,
+            unknown: self.unknown,
+            running_here,
+            protocol: self.protocol,
+            started_at_ms,
+        }
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place(&self.workspace_id, &self.id, "receipt", 0)
+    }
+}
+
+impl Store {
+    /// Claims a refresh: a row without an outcome, of which the unique index allows one per grant. False when somebody else
+    /// has one, or when the grant is not at the parent generation any more.
+    pub async fn claim(&self, attempt: &Attempt) -> Result<bool, Error> {
+        let done = insert(attempt).execute(self.db.pool()).await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// The attempt of a grant that has no outcome.
+    pub async fn unfinished(&self, workspace_id: &str, grant_id: &str) -> Result<Option<Attempt>, Error> {
+        let sql = "SELECT * FROM attempts WHERE grant_id = $1 AND workspace_id = $2 AND state IN ('open', 'unknown')";
+        let row = sqlx::query(sql)
+            .bind(grant_id)
+            .bind(workspace_id)
+            .fetch_optional(self.db.pool())
+            .await?;
+        row.as_ref().map(attempt).transpose()
+    }
+
+    /// Attempts without an outcome, oldest first, for recovery.
+    pub async fn all_unfinished(&self, limit: i64) -> Result<Vec<Attempt>, Error> {
+        let sql = "SELECT * FROM attempts WHERE state IN ('open', 'unknown') ORDER BY started_at_ms LIMIT $1";
+        sqlx::query(sql)
+            .bind(limit)
+            .fetch_all(self.db.pool())
+            .await?
+            .iter()
+            .map(attempt)
+            .collect()
+    }
+
+    /// How many attempts have no outcome.
+    pub async fn count_unfinished(&self) -> Result<i64, Error> {
+        let sql = "SELECT COUNT(*) FROM attempts WHERE state IN ('open', 'unknown')";
+        Ok(sqlx::query_scalar(sql).fetch_one(self.db.pool()).await?)
+    }
+
+    /// Takes an orphan over. False when somebody was quicker.
+    pub async fn adopt(&self, attempt: &Attempt, me: &Owner) -> Result<bool, Error> {
+        let sql = "UPDATE attempts SET owner = $4, incarnation = $5
+             WHERE id = $1 AND owner = $2 AND incarnation = $3 AND state IN ('open', 'unknown')";
+        let query = sqlx::query(sql)
+            .bind(&attempt.id)
+            .bind(&attempt.owner.name)
+            .bind(&attempt.owner.incarnation);
+        Ok(query
+            .bind(&me.name)
+            .bind(&me.incarnation)
+            .execute(self.db.pool())
+            .await?
+            .rows_affected()
+            == 1)
+    }
+
+    /// Keeps the raw answer, sealed, before anybody reads it. Also of an attempt that others have given up: late answers count.
+    pub async fn keep_receipt(&self, attempt: &Attempt, answers: &Answers, now: i64) -> Result<(), Error> {
+        let sealed = self.vault.seal(attempt.place(), answers)?;
+        let sql = "UPDATE attempts SET sealed_receipt = $3, received_at_ms = $4
+             WHERE id = $1 AND workspace_id = $2 AND sealed_receipt IS NULL";
+        let query = sqlx::query(sql)
+            .bind(&attempt.id)
+            .bind(&attempt.workspace_id)
+            .bind(sealed)
+            .bind(now);
+        query.execute(self.db.pool()).await?;
+        Ok(())
+    }
+
+    /// Opens a kept answer.
+    pub fn receipt(&self, attempt: &Attempt) -> Result<Option<Answers>, Error> {
+        let Some(sealed) = &attempt.sealed_receipt else {
+            return Ok(None);
+        };
+        self.vault.answers(attempt.place(), sealed).map(Some)
+    }
+
+    /// No answer came: nothing is known, and nobody else may try yet.
+    pub async fn mark_unknown(&self, attempt: &Attempt) -> Result<(), Error> {
+        let sql = "UPDATE attempts SET state = 'unknown' WHERE id = $1 AND workspace_id = $2 AND state = 'open'";
+        sqlx::query(sql)
+            .bind(&attempt.id)
+            .bind(&attempt.workspace_id)
+            .execute(self.db.pool())
+            .await?;
+        Ok(())
+    }
+
+    /// Gives an attempt up that will never have an answer. One whose answer comes all the same is still accepted by lineage.
+    pub async fn abandon(&self, attempt: &Attempt, outcome: &str, now: i64) -> Result<(), Error> {
+        let sql = "UPDATE attempts SET state = 'abandoned', outcome = $3, finished_at_ms = $4
+             WHERE id = $1 AND workspace_id = $2 AND state IN ('open', 'unknown')";
+        let query = sqlx::query(sql)
+            .bind(&attempt.id)
+            .bind(&attempt.workspace_id)
+            .bind(outcome)
+            .bind(now);
+        query.execute(self.db.pool()).await?;
+        Ok(())
+    }
+
+    /// Puts one retry in the place of an attempt without an answer. False when it is not there any more, or the grant moved on.
+    pub async fn replace(&self, orphan: &Attempt, retry_attempt: &Attempt, now: i64) -> Result<bool, Error> {
+        retry(|| async {
+            let mut tx = self.db.begin().await?;
+            let sql = "UPDATE attempts SET state = 'abandoned', outcome = 'no answer', finished_at_ms = $3
+                 WHERE id = $1 AND workspace_id = $2 AND state IN ('open', 'unknown')";
+            let query = sqlx::query(sql).bind(&orphan.id).bind(&orphan.workspace_id).bind(now);
+            if query.execute(&mut *tx).await?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            let replaced = insert(retry_attempt).execute(&mut *tx).await?.rows_affected() == 1;
+            tx.commit().await?;
+            Ok(replaced)
+        })
+        .await
+    }
+
+    /// Forgets attempts that ended before `before`.
+    pub async fn prune_attempts(&self, before: i64) -> Result<u64, Error> {
+        let sql = "DELETE FROM attempts WHERE started_at_ms < $1 AND state NOT IN ('open', 'unknown')";
+        Ok(sqlx::query(sql)
+            .bind(before)
+            .execute(self.db.pool())
+            .await?
+            .rows_affected())
+    }
+}
+
+type Insert<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
+
+fn insert(attempt: &Attempt) -> Insert<'_> {
+    let sql = "INSERT INTO attempts (id, workspace_id, grant_id, parent_generation, owner, incarnation, protocol_version, why,
+            retry_of, salvage_id, state, outcome, sealed_receipt, started_at_ms, deadline_at_ms, received_at_ms, finished_at_ms)
+         SELECT $1, workspace_id, id, generation, $5, $6, $7, $8, $9, $10, 'open', '', NULL, $11, $12, 0, 0
+         FROM grants WHERE id = $2 AND workspace_id = $3 AND generation = $4 AND state IN ('active', 'suspect')
+         ON CONFLICT DO NOTHING";
+    sqlx::query(sql)
+        .bind(&attempt.id)
+        .bind(&attempt.grant_id)
+        .bind(&attempt.workspace_id)
+        .bind(attempt.parent_generation)
+        .bind(&attempt.owner.name)
+        .bind(&attempt.owner.incarnation)
+        .bind(PROTOCOL)
+        .bind(attempt.why)
+        .bind(attempt.retry_of.as_deref())
+        .bind(attempt.salvage_id.as_deref())
+        .bind(attempt.started_at_ms)
+        .bind(attempt.deadline_at_ms)
+}
+
+fn attempt(row: &AnyRow) -> Result<Attempt, Error> {
+    let why = match text(row, "why")?.as_str() {
+        "lazy" => "lazy",
+        "person" => "person",
+        "confirm" => "confirm",
+        "retry" => "retry",
+        _ => "schedule",
+    };
+    Ok(Attempt {
+        id: text(row, "id")?,
+        workspace_id: text(row, "workspace_id")?,
+        grant_id: text(row, "grant_id")?,
+        parent_generation: number(row, "parent_generation")?,
+        owner: Owner {
+            name: text(row, "owner")?,
+            incarnation: text(row, "incarnation")?,
+        },
+        protocol: number(row, "protocol_version")?,
+        why,
+        retry_of: optional(row, "retry_of")?,
+        salvage_id: optional(row, "salvage_id")?,
+        unknown: text(row, "state")? == "unknown",
+        sealed_receipt: bytes(row, "sealed_receipt")?,
+        started_at_ms: number(row, "started_at_ms")?,
+        deadline_at_ms: number(row, "deadline_at_ms")?,
+    })
+}

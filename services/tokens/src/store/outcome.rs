@@ -1,0 +1,211 @@
+//! How an attempt ends, each in one transaction with the grant's change and its announcement.
+
+use kit::db::Tx;
+use proto::platforms::v1::Credential;
+use sqlx::Row;
+
+use super::attempts::Attempt;
+use super::grants::{Sealing, lock, save};
+use super::{Store, announce, retry};
+use crate::Error;
+use crate::fault;
+use crate::model::change::{Heir, Proof, Rules, is_heir};
+use crate::model::{Facts, Grant, Refusal};
+use crate::store::revocations::{Queued, queue};
+
+/// What became of a new credential.
+pub enum Applied {
+    /// It is the grant's now.
+    Renewed(Box<Grant>),
+    /// The grant was disconnected: the new token is queued for revocation.
+    Revoked,
+    /// A sibling or a reconnect was first: ours is kept aside, theirs stays.
+    Superseded,
+    /// It was applied before: the answer to the commit was lost.
+    Before,
+}
+
+/// Where a new credential goes when the grant was disconnected meanwhile.
+pub struct Late<'a> {
+    /// Id of the row of `revocations`.
+    pub revocation_id: &'a str,
+    /// Id of the row of `quarantine`.
+    pub quarantine_id: &'a str,
+}
+
+impl Store {
+    /// Stores a new credential: by lineage, whoever holds a lock by now and however late it comes. Idempotent by attempt.
+    pub async fn apply(
+        &self,
+        attempt: &Attempt,
+        new: &Credential,
+        rules: Rules<'_>,
+        late: Late<'_>,
+    ) -> Result<Applied, Error> {
+        let facts = Facts::of(new, rules.traits);
+        retry(|| async {
+            let mut tx = self.db.begin().await?;
+            let Some(stored) = lock(&mut tx, &attempt.workspace_id, &attempt.grant_id).await? else {
+                return Ok(Applied::Superseded);
+            };
+            let Some((parent, state, outcome)) = lineage(&mut tx, attempt).await? else {
+                return Ok(Applied::Superseded);
+            };
+            let mut grant = stored.grant;
+            if state == "applied" {
+                return Ok(Applied::Before);
+            }
+            let applied = match is_heir(&grant, parent) {
+                Heir::Yes => {
+                    let derives = self.derives(&mut tx, &grant).await?;
+                    let change = rules.renewed(&mut grant, &facts, derives);
+                    let sealed = self.seal_credential(&grant, new)?;
+                    save(&mut tx, &grant, parent, &Sealing::Replace(sealed)).await?;
+                    sqlx::query("DELETE FROM quarantine WHERE grant_id = $1")
+                        .bind(&grant.id)
+                        .execute(&mut *tx)
+                        .await?;
+                    fault::hit(fault::Point::InsideApply).await;
+                    announce(&mut tx, &grant, change, rules.now).await?;
+                    Applied::Renewed(Box::new(grant))
+                }
+                Heir::Revoked => {
+                    let queued = Queued {
+                        id: late.revocation_id,
+                        workspace_id: &grant.workspace_id,
+                        connector: &grant.connector,
+                        platform_user_id: &grant.platform_user_id,
+                        grant_id: Some(&grant.id),
+                        account_id: None,
+                        credential: new,
+                        now: rules.now,
+                    };
+                    queue(&mut tx, &self.vault, rules.traits, &queued).await?;
+                    Applied::Revoked
+                }
+                Heir::Superseded => {
+                    // After a reconnect the old lineage is worth nothing; beside a sibling it may still be.
+                    if outcome != "reconnected" && !new.refresh_token.is_empty() {
+                        self.keep_aside(
+                            &mut tx,
+                            attempt,
+                            late.quarantine_id,
+                            "sibling",
+                            &new.refresh_token,
+                            rules.now,
+                        )
+                        .await?;
+                    }
+                    Applied::Superseded
+                }
+            };
+            let (state, outcome) = match &applied {
+                Applied::Renewed(_) => ("applied", "renewed"),
+                Applied::Revoked => ("abandoned", "revoked"),
+                Applied::Superseded | Applied::Before => ("abandoned", "superseded"),
+            };
+            close(&mut tx, attempt, state, outcome, rules.now, true).await?;
+            tx.commit().await?;
+            Ok(applied)
+        })
+        .await
+    }
+
+    async fn derives(&self, tx: &mut Tx, grant: &Grant) -> Result<bool, Error> {
+        let sql = "SELECT COUNT(*) FROM attachments WHERE grant_id = $1 AND state = 'attached' AND sealed_derived IS NOT NULL";
+        let count: i64 = sqlx::query_scalar(sql).bind(&grant.id).fetch_one(&mut **tx).await?;
+        Ok(count > 0)
+    }
+
+    /// Notes that the platform answered and did not renew. Only of the attempt that is still without an outcome, and only while
+    /// the grant is where the attempt started: the loser of a race is not believed. `None` = not believed.
+    pub async fn refuse(
+        &self,
+        attempt: &Attempt,
+        refusal: &Refusal,
+        proof: Proof,
+        rules: Rules<'_>,
+    ) -> Result<Option<Grant>, Error> {
+        self.fail(attempt, "refused", refusal, rules.now, |grant| {
+            Some(rules.refused(grant, refusal.clone(), proof))
+        })
+        .await
+    }
+
+    /// Notes trouble that says nothing about the grant. `None` = the grant moved on.
+    pub async fn trouble(
+        &self,
+        attempt: &Attempt,
+        refusal: &Refusal,
+        rules: Rules<'_>,
+    ) -> Result<Option<Grant>, Error> {
+        self.fail(attempt, "transient", refusal, rules.now, |grant| {
+            rules.troubled(grant, refusal.clone())
+        })
+        .await
+    }
+
+    async fn fail(
+        &self,
+        attempt: &Attempt,
+        state: &str,
+        refusal: &Refusal,
+        now: i64,
+        rule: impl Fn(&mut Grant) -> Option<crate::model::change::Change>,
+    ) -> Result<Option<Grant>, Error> {
+        retry(|| async {
+            let mut tx = self.db.begin().await?;
+            let Some(stored) = lock(&mut tx, &attempt.workspace_id, &attempt.grant_id).await? else {
+                return Ok(None);
+            };
+            let mut grant = stored.grant;
+            let parent = lineage(&mut tx, attempt).await?.map(|(parent, ..)| parent);
+            let outcome = format!("{} {}", crate::error::reason(refusal), refusal.code);
+            let open = close(&mut tx, attempt, state, &outcome, now, false).await?;
+            let believed = open && grant.state.is_live() && parent == Some(grant.generation);
+            if believed {
+                let generation = grant.generation;
+                let change = rule(&mut grant);
+                save(&mut tx, &grant, generation, &Sealing::Keep).await?;
+                if let Some(change) = change {
+                    announce(&mut tx, &grant, change, now).await?;
+                }
+            }
+            tx.commit().await?;
+            Ok(believed.then_some(grant))
+        })
+        .await
+    }
+}
+
+/// The generation that an attempt belongs to now, its state and outcome: a detach moves the lineage on.
+async fn lineage(tx: &mut Tx, attempt: &Attempt) -> Result<Option<(i64, String, String)>, Error> {
+    let sql = "SELECT parent_generation, state, outcome FROM attempts WHERE id = $1 AND workspace_id = $2";
+    let row = sqlx::query(sql)
+        .bind(&attempt.id)
+        .bind(&attempt.workspace_id)
+        .fetch_optional(&mut **tx)
+        .await?;
+    row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+        .transpose()
+}
+
+/// Ends an attempt. A `late` one may have been given up before. The raw answer goes: what is of use in it has been stored.
+async fn close(
+    tx: &mut Tx,
+    attempt: &Attempt,
+    state: &str,
+    outcome: &str,
+    now: i64,
+    late: bool,
+) -> Result<bool, Error> {
+    let sql = "UPDATE attempts SET state = $3, outcome = $4, finished_at_ms = $5, sealed_receipt = NULL
+         WHERE id = $1 AND workspace_id = $2 AND ($6 = 1 OR state IN ('open', 'unknown'))";
+    let query = sqlx::query(sql)
+        .bind(&attempt.id)
+        .bind(&attempt.workspace_id)
+        .bind(state)
+        .bind(outcome)
+        .bind(now);
+    Ok(query.bind(i64::from(late)).execute(&mut **tx).await?.rows_affected() == 1)
+}

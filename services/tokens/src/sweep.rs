@@ -1,0 +1,190 @@
+//! Looks for grants that are due and does what they are due for: the hourly check of workspaces that nobody has open, refreshes
+//! ahead of the end, ends that passed, tokens to derive. Also what is cleaned up from time to time.
+//!
+//! Replicas share the work by leases in the database; a grant that makes trouble does not hold up the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit::clock::millis;
+use tokio::sync::Semaphore;
+
+use crate::Error;
+use crate::engine::Engine;
+use crate::model::schedule::{Work, work};
+use crate::refresh::Why;
+
+/// A grant that was leased and not settled is looked at again after this.
+const LEASE_MS: i64 = 300_000;
+/// Pieces of work that one look at a grant may find, one after another.
+const PIECES: usize = 4;
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// How the sweep goes about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Time between two looks.
+    pub interval: Duration,
+    /// Grants leased at a time.
+    pub batch: i64,
+    /// Grants worked on at a time.
+    pub concurrency: usize,
+    /// How long reads of tokens are remembered.
+    pub keep_reads: Duration,
+}
+
+impl Engine {
+    /// Sweeps until the process ends.
+    pub async fn sweep_all(&self, pace: Pace) {
+        let slots = Arc::new(Semaphore::new(pace.concurrency));
+        while !self.draining() {
+            let leased = match self.sweep(pace, &slots).await {
+                Ok(leased) => leased,
+                Err(error) => {
+                    tracing::warn!(%error, "the sweep could not look for what is due");
+                    0
+                }
+            };
+            if leased < pace.batch {
+                tokio::select! {
+                    () = self.shutdown.cancelled() => {}
+                    () = self.clock.sleep(pace.interval) => {}
+                }
+            }
+        }
+    }
+
+    /// One round: leases what is due and begins the work. How many there were.
+    async fn sweep(&self, pace: Pace, slots: &Arc<Semaphore>) -> Result<i64, Error> {
+        let now = self.now();
+        let late = self.store.oldest_due().await?.map_or(0, |due| (now - due).max(0));
+        metrics::gauge!("tokens_oldest_due_seconds").set(seconds(late));
+        metrics::gauge!("tokens_open_attempts").set(count(self.store.count_unfinished().await?));
+        let due = self
+            .store
+            .lease_due(now, now.saturating_add(LEASE_MS), pace.batch)
+            .await?;
+        let leased = i64::try_from(due.len()).unwrap_or(i64::MAX);
+        for (workspace_id, grant_id) in due {
+            let Ok(slot) = slots.clone().acquire_owned().await else {
+                break;
+            };
+            let engine = self.clone();
+            self.tasks.spawn(async move {
+                if let Err(error) = engine.attend(&workspace_id, &grant_id).await {
+                    tracing::warn!(grant = grant_id, %error, "a grant that was due made trouble");
+                }
+                drop(slot);
+            });
+        }
+        Ok(leased)
+    }
+
+    /// Does what a grant is due for.
+    pub(crate) async fn attend(&self, workspace_id: &str, grant_id: &str) -> Result<(), Error> {
+        for _ in 0..PIECES {
+            if self.draining() {
+                break;
+            }
+            let Some(stored) = self.store.grant(workspace_id, grant_id).await? else {
+                return Ok(());
+            };
+            let grant = stored.grant;
+            match work(&grant, self.now()) {
+                Work::Expire => {
+                    if !self.expire(workspace_id, grant_id).await? {
+                        break;
+                    }
+                }
+                Work::Refresh => {
+                    let after = self.refresh(&grant, Why::Schedule).await?;
+                    if after.next_refresh_at_ms == grant.next_refresh_at_ms {
+                        break;
+                    }
+                }
+                Work::Derive => {
+                    self.derive(&grant).await?;
+                    break;
+                }
+                Work::Check => {
+                    self.check(&grant).await?;
+                }
+                Work::Nothing => break,
+            }
+        }
+        self.replan(workspace_id, grant_id).await
+    }
+
+    /// Its end passed. An attempt that may still renew it is waited for.
+    async fn expire(&self, workspace_id: &str, grant_id: &str) -> Result<bool, Error> {
+        let open = self.store.unfinished(workspace_id, grant_id).await?;
+        let Some(stored) = self.store.grant(workspace_id, grant_id).await? else {
+            return Ok(false);
+        };
+        let traits = self.platforms.traits(&stored.grant.connector).await?;
+        let rules = self.rules(&traits);
+        let patience = crate::model::attempt::takeover_after_ms(&traits, &self.policy).saturating_mul(2);
+        let waiting = open.is_some_and(|attempt| attempt.started_at_ms.saturating_add(patience) > rules.now);
+        let key = (workspace_id, grant_id);
+        let generation = Some(stored.grant.generation);
+        let changed = self
+            .store
+            .change(key, generation, rules.now, |grant| rules.expire(grant, waiting))
+            .await?;
+        self.spread(grant_id).await;
+        Ok(changed.is_some() && !waiting)
+    }
+
+    /// Puts the plan in the place of the lease. What could not be done now is due again soon, by its own dates.
+    async fn replan(&self, workspace_id: &str, grant_id: &str) -> Result<(), Error> {
+        let Some(stored) = self.store.grant(workspace_id, grant_id).await? else {
+            return Ok(());
+        };
+        let traits = self.platforms.traits(&stored.grant.connector).await?;
+        let rules = self.rules(&traits);
+        self.store
+            .change((workspace_id, grant_id), None, rules.now, |grant| {
+                rules.replan(grant);
+                // Still due: somebody else is at it, or it could not be begun. Not at once again.
+                let soon = rules.now.saturating_add(30_000);
+                grant.next_due_at_ms = grant
+                    .next_due_at_ms
+                    .map(|due| if due <= rules.now { soon } else { due });
+                None
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Forgets, hourly, what is no longer of use.
+    pub async fn tidy_all(&self, pace: Pace) {
+        while !self.draining() {
+            if let Err(error) = self.tidy(pace).await {
+                tracing::warn!(%error, "old records were not forgotten");
+            }
+            tokio::select! {
+                () = self.shutdown.cancelled() => {}
+                () = self.clock.sleep(HOUR) => {}
+            }
+        }
+    }
+
+    async fn tidy(&self, pace: Pace) -> Result<(), Error> {
+        let now = self.now();
+        self.store.prune_reads(now - millis(pace.keep_reads)).await?;
+        self.store
+            .prune_attempts(now - 30 * crate::model::schedule::DAY_MS)
+            .await?;
+        self.tidy_exchanges().await
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a gauge")]
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a gauge")]
+fn count(number: i64) -> f64 {
+    number as f64
+}
