@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::time::Duration;
 
 use proto::accounts::v1::accounts_service_client::AccountsServiceClient;
 use proto::entitlements::v1::SetPlanRequest;
@@ -143,6 +144,25 @@ impl Cluster {
         match &self.running {
             Running::Processes(hub) => Some(hub),
             Running::Embedded(_) => None,
+        }
+    }
+
+    /// The hub's time, in the embedded form. Unix milliseconds.
+    pub fn now_ms(&self) -> anyhow::Result<i64> {
+        Ok(self.embedded()?.clock().now_ms())
+    }
+
+    /// Lets time pass, for hub and platforms alike; in the embedded form only.
+    pub async fn advance(&self, by: Duration) -> anyhow::Result<()> {
+        self.sandbox.advance(by).await?;
+        self.embedded()?.clock().advance(by);
+        Ok(())
+    }
+
+    fn embedded(&self) -> anyhow::Result<&Embedded> {
+        match &self.running {
+            Running::Embedded(embedded) => Ok(embedded),
+            Running::Processes(_) => anyhow::bail!("the clock of separate processes is the machine's"),
         }
     }
 

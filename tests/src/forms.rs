@@ -44,6 +44,14 @@ pub async fn each_form_with(settings: &[(&str, &str)], test: impl AsyncFn(&Clust
     Ok(())
 }
 
+/// Runs `test` against the hub in this process only: for tests that move its clock.
+pub async fn in_one_process(test: impl AsyncFn(&Cluster) -> Outcome) -> Outcome {
+    if Form::chosen().contains(&Form::Embedded) {
+        run(Form::Embedded, &[], &test).await?;
+    }
+    Ok(())
+}
+
 /// Runs `test` against separate processes only, where they can be had: for tests that stop and kill them.
 pub async fn separate_processes(test: impl AsyncFn(&Cluster, &Hub) -> Outcome) -> Outcome {
     if !Form::chosen().contains(&Form::Processes) {

@@ -21,7 +21,7 @@ pub use api::{Answer, Api};
 pub use cluster::Cluster;
 pub use connect::{Consent, Flow};
 pub use events::{Event, Events};
-pub use forms::{Form, each_form, each_form_with, separate_processes};
+pub use forms::{Form, each_form, each_form_with, in_one_process, separate_processes};
 pub use processes::{Hub, binary};
 pub use sandbox::Sandbox;
 pub use settings::{Settings, addresses};

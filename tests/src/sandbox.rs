@@ -1,5 +1,7 @@
 //! The imitated platforms' control API: consent without a browser, misbehaviour, and the log of what they were asked.
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
@@ -60,6 +62,13 @@ impl Sandbox {
         )
         .await
         .map(drop)
+    }
+
+    /// Moves the platforms' time forward.
+    pub async fn advance(&self, by: Duration) -> anyhow::Result<()> {
+        self.post("clock", &json!({"advance_seconds": by.as_secs()}))
+            .await
+            .map(drop)
     }
 
     /// Changes choices that are not faults, e.g. `{"linkedin_partner": true}`.
