@@ -120,7 +120,11 @@ impl Role {
     ) -> anyhow::Result<()> {
         let Config { gateway, links, accounts, tokens, audit, platforms, entitlements, plans, sandbox, .. } = config;
         let served = match self {
-            Self::Accounts => accounts::serve(accounts::Config { common, section: accounts }, listener, shutdown).await,
+            Self::Accounts => {
+                let (check_interval, refresh_attempts) = (tokens.check_interval, tokens.refresh_attempts);
+                let config = accounts::Config { common, section: accounts, check_interval, refresh_attempts };
+                accounts::serve(config, listener, shutdown).await
+            }
             Self::Tokens => tokens::serve(tokens::Config { common, section: tokens, audit }, listener, shutdown).await,
             Self::Platforms => {
                 platforms::serve(platforms::Config { common, section: platforms.apps }, listener, shutdown).await
