@@ -9,6 +9,7 @@ use crate::pipeline::Sandbox;
 use crate::platform::Platform;
 use crate::world::World;
 use crate::world::log::Event;
+use crate::world::people::Person;
 
 /// How the message is signed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -113,68 +114,96 @@ fn compose(world: &World, request: &Request) -> Result<Message, String> {
         .person(&request.person)
         .ok_or_else(|| format!("no person \"{}\"", request.person))?;
     let app = world.apps.of(request.platform);
-    let secret = if request.signature == Signature::Correct {
+    let correct = request.signature == Signature::Correct;
+    let secret = if correct {
         app.client_secret.as_str()
     } else {
         "not the secret"
     };
     let at = world.now_seconds() - request.age_seconds;
-    let instagram = person
-        .instagram_id
-        .as_deref()
-        .and_then(|id| world.instagram_account(id));
-    let meta_user = match request.platform {
-        Platform::Instagram => instagram.map(|account| account.scoped_id.clone()).unwrap_or_default(),
-        _ => person.facebook_id.clone(),
-    };
-    let signed = |header: &'static str, body: String, signature: String| Message {
-        header: (request.signature != Signature::Missing).then_some((header, signature)),
-        body,
-        content_type: "application/json",
-    };
     match (request.what, request.platform) {
-        (What::Deauthorize | What::DataDeletion, Platform::Facebook | Platform::Instagram) => {
-            let payload = json!({"user_id": meta_user, "algorithm": request.algorithm, "issued_at": at}).to_string();
-            let mut value = crypto::signed_request(secret, &payload);
-            if request.signature == Signature::Missing {
-                value = format!(".{}", value.split('.').next_back().unwrap_or_default());
-            }
-            let body = url::form_urlencoded::Serializer::new(String::new())
-                .append_pair("signed_request", &value)
-                .finish();
-            Ok(Message {
-                body,
-                content_type: "application/x-www-form-urlencoded",
-                header: None,
-            })
-        }
-        (What::PermissionRevoked, Platform::Facebook | Platform::Instagram) => {
-            let permission = request.permission.as_deref().unwrap_or("pages_manage_posts");
-            let change = json!({"field": permission, "value": {"verb": "revoke", "target_ids": []}});
-            let entry = json!({"id": meta_user, "uid": meta_user, "time": at, "changes": [change]});
-            let body = json!({"object": "permissions", "entry": [entry]}).to_string();
-            let signature = crypto::hub_signature(secret, body.as_bytes());
-            Ok(signed("x-hub-signature-256", body, signature))
-        }
-        (What::Verify, _) => Ok(Message {
+        (What::Verify, Platform::Facebook | Platform::Instagram) => Ok(Message {
             body: String::new(),
             content_type: "text/plain",
             header: None,
         }),
+        (What::Deauthorize | What::DataDeletion, Platform::Facebook | Platform::Instagram) => Ok(signed_request(
+            request,
+            secret,
+            &meta_user(world, request.platform, person),
+            at,
+        )),
+        (What::PermissionRevoked, Platform::Facebook | Platform::Instagram) => Ok(permission_webhook(
+            request,
+            secret,
+            &meta_user(world, request.platform, person),
+            at,
+        )),
         (What::AuthorizationRemoved | What::PostPublished, Platform::TikTok) => {
-            let (event, content) = match request.what {
-                What::PostPublished => ("post.publish.complete", json!({"publish_id": "SBXTTpublish"})),
-                _ => ("authorization.removed", json!({"reason": request.reason.unwrap_or(1)})),
-            };
-            let body = json!({
-                "client_key": app.client_id, "event": event, "create_time": at,
-                "user_openid": person.tiktok_open_id, "content": content.to_string(),
-            })
-            .to_string();
-            let signature = crypto::tiktok_signature(secret, at, &body);
-            Ok(signed("tiktok-signature", body, signature))
+            let open_id = person.tiktok_open_id.as_deref().ok_or("this person is not on TikTok")?;
+            Ok(tiktok_webhook(request, &app.client_id, secret, open_id, at))
         }
         _ => Err("this platform does not send that".to_owned()),
+    }
+}
+
+/// The app-scoped id that Meta names a person by.
+fn meta_user(world: &World, platform: Platform, person: &Person) -> String {
+    let account = person
+        .instagram_id
+        .as_deref()
+        .and_then(|id| world.instagram_account(id));
+    match account {
+        Some(account) if platform == Platform::Instagram => account.scoped_id.clone(),
+        _ => person.facebook_id.clone(),
+    }
+}
+
+fn signed_request(request: &Request, secret: &str, user: &str, at: i64) -> Message {
+    let payload = json!({"user_id": user, "algorithm": request.algorithm, "issued_at": at}).to_string();
+    let mut value = crypto::signed_request(secret, &payload);
+    if request.signature == Signature::Missing {
+        value = format!(".{}", value.split('.').next_back().unwrap_or_default());
+    }
+    let body = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("signed_request", &value)
+        .finish();
+    Message {
+        body,
+        content_type: "application/x-www-form-urlencoded",
+        header: None,
+    }
+}
+
+fn permission_webhook(request: &Request, secret: &str, user: &str, at: i64) -> Message {
+    let permission = request.permission.as_deref().unwrap_or("pages_manage_posts");
+    let change = json!({"field": permission, "value": {"verb": "revoke", "target_ids": []}});
+    let entry = json!({"id": user, "uid": user, "time": at, "changes": [change]});
+    let body = json!({"object": "permissions", "entry": [entry]}).to_string();
+    let signature = crypto::hub_signature(secret, body.as_bytes());
+    webhook(request, "x-hub-signature-256", body, signature)
+}
+
+fn tiktok_webhook(request: &Request, client_key: &str, secret: &str, open_id: &str, at: i64) -> Message {
+    let (event, content) = match request.what {
+        What::PostPublished => ("post.publish.complete", json!({"publish_id": "SBXTTpublish"})),
+        _ => ("authorization.removed", json!({"reason": request.reason.unwrap_or(1)})),
+    };
+    let body = json!({
+        "client_key": client_key, "event": event, "create_time": at, "user_openid": open_id,
+        "content": content.to_string(),
+    })
+    .to_string();
+    let signature = crypto::tiktok_signature(secret, at, &body);
+    webhook(request, "tiktok-signature", body, signature)
+}
+
+fn webhook(request: &Request, header: &'static str, body: String, signature: String) -> Message {
+    let header = (request.signature != Signature::Missing).then_some((header, signature));
+    Message {
+        body,
+        content_type: "application/json",
+        header,
     }
 }
 

@@ -35,6 +35,29 @@ pub(crate) struct Dialog {
     pub(crate) code_form: (&'static str, &'static str),
 }
 
+impl Dialog {
+    /// No PKCE, single permissions may be left out; a platform changes what is different there.
+    pub(crate) fn new(platform: Platform, redirect_uri: &str, state: Option<&str>, scopes: Vec<String>) -> Self {
+        Self {
+            platform,
+            redirect_uri: redirect_uri.to_owned(),
+            state: state.map(str::to_owned),
+            scopes,
+            challenge: None,
+            fixed: &[],
+            all_or_nothing: false,
+            rerequest: false,
+            code_form: ("SBX", ""),
+        }
+    }
+}
+
+/// The scopes of a request, by the separators that the platform takes.
+pub(crate) fn split_scopes(text: Option<&str>, separators: &[char]) -> Vec<String> {
+    let parts = text.unwrap_or_default().split(separators);
+    parts.filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
+}
+
 /// How it ended.
 pub(crate) enum Verdict {
     Allowed { code: String, scopes: Vec<String> },
@@ -76,7 +99,7 @@ pub(crate) fn callback_url(uri: &str, parameters: &[(&str, &str)], fragment: Opt
 /// A platform's own error page: bad requests of this kind never come back to the app.
 pub(crate) fn refusal_page(platform: Platform, title: &str, detail: &str, outcome: &str) -> Reply {
     let page = RefusedPage {
-        platform: platform.name(),
+        platform: platform.title(),
         title,
         detail,
     };
@@ -292,7 +315,7 @@ fn page(world: &World, call: &Call, dialog: &Dialog) -> Reply {
     let with_pages = dialog.platform == Platform::Facebook;
     let people = world.people.iter().filter(|person| person.is_on(dialog.platform));
     let page = ConsentPage {
-        platform: dialog.platform.name(),
+        platform: dialog.platform.title(),
         client_id: &world.apps.of(dialog.platform).client_id,
         action: format!("{}?{}", call.path, call.raw_query),
         people: people

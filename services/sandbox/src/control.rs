@@ -14,8 +14,8 @@
 //! | `GET /truth` | `{"grants": [{"platform": "x", "person": "ada", "app": "…", "grant": 4, "scopes": […], "tokens": [{"id": "tok_5", "fingerprint": "…", "kind": "refresh", …}]}]}`, tokens that work now |
 //! | `POST /reset` | 204; everything as at the start, except that log numbers go on |
 //!
-//! Effects, operations and their fields are `switches::Effect` and `switches::Scope`; actions are `actions::Action`;
-//! log entries are `world::log::Event`.
+//! Effects are listed in `switches/effect.rs`, operations in `switches::Scope` (`api` is everything done with an access
+//! token), actions in `actions::Action`, choices in `world::profile`, log entries in `world::log::Event`.
 
 use std::sync::Arc;
 
@@ -264,7 +264,7 @@ async fn reset(State(sandbox): Shared) -> StatusCode {
 #[derive(Template)]
 #[template(path = "index.html")]
 struct IndexPage {
-    platforms: [&'static str; 5],
+    platforms: [crate::Platform; 5],
     people: Vec<Person>,
     switches: Vec<Switch>,
     paths: &'static [(&'static str, &'static str)],
@@ -290,9 +290,8 @@ const PATHS: [(&str, &str); 10] = [
 pub(crate) fn index(sandbox: &Sandbox) -> Response<Body> {
     let page = {
         let world = sandbox.world();
-        let platforms = ALL.map(crate::Platform::name);
         IndexPage {
-            platforms,
+            platforms: ALL,
             people: world.people.clone(),
             switches: world.switches.list(),
             paths: &PATHS,

@@ -79,7 +79,7 @@ impl Imitation for Facebook {
         let reply = graph::unversioned(cx.call)
             .and_then(|path| route(cx, &path))
             .unwrap_or_else(Reply::from);
-        graph::with_usage(cx, reply)
+        graph::with_usage(cx, with_business_usage(cx, reply))
     }
 
     fn dialog(&self, world: &World, call: &Call) -> Result<Dialog, Reply> {
@@ -115,31 +115,26 @@ impl Imitation for Facebook {
         }
         let configured = query.first("scope").is_none() && query.first("config_id").is_some();
         let asked = if configured {
-            CONFIGURED
+            Some(CONFIGURED)
         } else {
-            query.first("scope").unwrap_or_default()
+            query.first("scope")
         };
-        let mut scopes: Vec<String> = asked
-            .split([',', ' '])
-            .filter(|one| !one.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let mut scopes = consent::split_scopes(asked, &[',', ' ']);
         if let Some(unknown) = scopes.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
             return refuse("Invalid Scopes", &format!("Invalid Scopes: {unknown}."));
         }
         if !scopes.iter().any(|scope| scope == "public_profile") {
             scopes.push("public_profile".to_owned());
         }
+        let rerequest = query.first("auth_type").is_some_and(|kind| kind.contains("rerequest"));
+        let dialog = Dialog::new(Platform::Facebook, redirect_uri, query.first("state"), scopes);
+        let all_or_nothing = configured;
         Ok(Dialog {
-            platform: Platform::Facebook,
-            redirect_uri: redirect_uri.to_owned(),
-            state: query.first("state").map(str::to_owned),
-            scopes,
-            challenge: None,
+            rerequest,
+            all_or_nothing,
             fixed: &["public_profile"],
-            all_or_nothing: configured,
-            rerequest: query.first("auth_type").is_some_and(|kind| kind.contains("rerequest")),
             code_form: ("SBX_CODE_", ""),
+            ..dialog
         })
     }
 
@@ -172,6 +167,16 @@ impl Imitation for Facebook {
     fn version_retired(&self) -> Reply {
         GraphError::new(2635, "(#2635) You are calling a deprecated version of the API.").into()
     }
+}
+
+/// Calls with a Page token count against the Page's own limit.
+fn with_business_usage(cx: &Cx<'_>, reply: Reply) -> Reply {
+    let token = access_token(cx.call).and_then(|value| cx.world.token(&value).cloned());
+    let Some(page) = token.and_then(|token| token.destination) else {
+        return reply;
+    };
+    let usage = json!({"type": "pages", "call_count": 1, "total_cputime": 1, "total_time": 1, "estimated_time_to_regain_access": 0});
+    reply.with("x-business-use-case-usage", &json!({page: [usage]}).to_string())
 }
 
 fn is_object(segment: &str) -> bool {

@@ -115,13 +115,7 @@ impl Imitation for Instagram {
         if query.first("response_type") != Some("code") {
             return refuse("Invalid response_type", "Invalid Request: response_type must be code");
         }
-        let scopes: Vec<String> = query
-            .first("scope")
-            .unwrap_or_default()
-            .split([',', ' '])
-            .filter(|one| !one.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let scopes = consent::split_scopes(query.first("scope"), &[',', ' ']);
         let unknown: Vec<&str> = scopes
             .iter()
             .map(String::as_str)
@@ -133,16 +127,11 @@ impl Imitation for Instagram {
                 &format!("Invalid scope field(s): {}", unknown.join(",")),
             );
         }
+        let dialog = Dialog::new(Platform::Instagram, redirect_uri, query.first("state"), scopes);
         Ok(Dialog {
-            platform: Platform::Instagram,
-            redirect_uri: redirect_uri.to_owned(),
-            state: query.first("state").map(str::to_owned),
-            scopes,
-            challenge: None,
             fixed: &[BASIC],
-            all_or_nothing: false,
-            rerequest: false,
             code_form: ("SBX_IG_CODE_", ""),
+            ..dialog
         })
     }
 

@@ -88,14 +88,8 @@ impl Imitation for LinkedIn {
         if query.first("response_type") != Some("code") {
             return refuse("You need to pass the response_type parameter.");
         }
-        let state = query.first("state").map(str::to_owned);
-        let scopes: Vec<String> = query
-            .first("scope")
-            .unwrap_or_default()
-            .split(' ')
-            .filter(|one| !one.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let state = query.first("state");
+        let scopes = consent::split_scopes(query.first("scope"), &[' ']);
         let unknown = scopes.iter().find(|scope| !SCOPES.contains(&scope.as_str()));
         if let Some(unknown) = unknown.cloned().or_else(|| scopes.is_empty().then(String::new)) {
             let description = format!("Scope \"{unknown}\" is not authorized for your application");
@@ -103,20 +97,15 @@ impl Imitation for LinkedIn {
                 ("error", "unauthorized_scope_error"),
                 ("error_description", &description),
             ];
-            parameters.extend(state.as_deref().map(|state| ("state", state)));
+            parameters.extend(state.map(|state| ("state", state)));
             let location = consent::callback_url(redirect_uri, &parameters, None);
             return Err(Reply::redirect(&location).because("unauthorized_scope_error"));
         }
+        let dialog = Dialog::new(Platform::LinkedIn, redirect_uri, state, scopes);
         Ok(Dialog {
-            platform: Platform::LinkedIn,
-            redirect_uri: redirect_uri.to_owned(),
-            state,
-            scopes,
-            challenge: None,
-            fixed: &[],
             all_or_nothing: true,
-            rerequest: false,
             code_form: ("SBXLI", ""),
+            ..dialog
         })
     }
 

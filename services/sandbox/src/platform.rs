@@ -45,6 +45,17 @@ impl Platform {
         }
     }
 
+    /// The name as people write it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Facebook => "Facebook",
+            Self::Instagram => "Instagram",
+            Self::TikTok => "TikTok",
+            Self::X => "X",
+            Self::LinkedIn => "LinkedIn",
+        }
+    }
+
     pub(crate) fn imitation(self) -> &'static dyn Imitation {
         match self {
             Self::Facebook => &crate::facebook::Facebook,

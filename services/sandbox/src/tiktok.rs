@@ -79,13 +79,7 @@ impl Imitation for TikTok {
         let Some(redirect_uri) = query.first("redirect_uri").filter(|uri| redirect_is_static(uri)) else {
             return refuse("redirect_uri");
         };
-        let scopes: Vec<String> = query
-            .first("scope")
-            .unwrap_or_default()
-            .split(',')
-            .filter(|one| !one.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let scopes = consent::split_scopes(query.first("scope"), &[',']);
         if scopes.is_empty() || scopes.iter().any(|scope| !SCOPES.contains(&scope.as_str())) {
             return refuse("scope: scopes are separated by commas");
         }
@@ -96,17 +90,13 @@ impl Imitation for TikTok {
             }
             _ => return refuse("code_challenge"),
         };
+        let dialog = Dialog::new(Platform::TikTok, redirect_uri, query.first("state"), scopes);
+        // The code has characters that a client must take out of the URL's encoding before it sends it.
         Ok(Dialog {
-            platform: Platform::TikTok,
-            redirect_uri: redirect_uri.to_owned(),
-            state: query.first("state").map(str::to_owned),
-            scopes,
             challenge,
             fixed: &["user.info.basic"],
-            all_or_nothing: false,
-            rerequest: false,
-            // Characters that a client must take out of the URL's encoding before it sends the code.
             code_form: ("SBXTT", "*1!5"),
+            ..dialog
         })
     }
 

@@ -107,13 +107,7 @@ impl Imitation for X {
         let Some(state) = query.first("state").filter(|state| state.len() <= STATE_LIMIT) else {
             return refuse("Missing state, or state longer than 500 characters.");
         };
-        let scopes: Vec<String> = query
-            .first("scope")
-            .unwrap_or_default()
-            .split(' ')
-            .filter(|one| !one.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let scopes = consent::split_scopes(query.first("scope"), &[' ']);
         if scopes.is_empty() || scopes.iter().any(|scope| !SCOPES.contains(&scope.as_str())) {
             return refuse("Missing or invalid scope: scopes are separated by spaces.");
         }
@@ -122,16 +116,12 @@ impl Imitation for X {
             (Some(challenge), Some("plain")) => ("plain".to_owned(), challenge.to_owned()),
             _ => return refuse("Missing or invalid code_challenge or code_challenge_method."),
         };
+        let challenge = Some(challenge);
+        let dialog = Dialog::new(Platform::X, redirect_uri, Some(state), scopes);
         Ok(Dialog {
-            platform: Platform::X,
-            redirect_uri: redirect_uri.to_owned(),
-            state: Some(state.to_owned()),
-            scopes,
-            challenge: Some(challenge),
-            fixed: &[],
-            all_or_nothing: false,
-            rerequest: false,
+            challenge,
             code_form: ("SBXX", ""),
+            ..dialog
         })
     }
 

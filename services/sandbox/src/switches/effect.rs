@@ -1,4 +1,27 @@
-//! The effects a switch can have, with their JSON form: `{"kind": "server_error", "status": 500, "when": "after"}`.
+//! The effects a switch can have. JSON forms, optional members after the semicolon:
+//!
+//! | Effect | What happens |
+//! |---|---|
+//! | `{"kind": "delay", "ms": 300; "when": "before"}` | the answer is late; `after`: the work is done first |
+//! | `{"kind": "hang"; "when": "before"}` | accepted, never answered |
+//! | `{"kind": "drop"; "when": "before"}` | the connection ends; also `after`, `half_body` |
+//! | `{"kind": "server_error"; "status": 503, "when": "before"}` | the platform's 5xx; `after` is a lie |
+//! | `{"kind": "rate_limit"; "retry_after": {"seconds": 30}, "code": 17}` | the platform's 429 or Graph code; also `{"date": 30}`, `"absurd"`, `"none"` |
+//! | `{"kind": "reply", "status": 200, "body": "…"; "content_type": "…", "when": "before"}` | word for word |
+//! | `{"kind": "body", "with": "html"}` | `html`, `empty`, `truncated`, `huge`, `garbage`, `bom`, `plain_text`, `slow`, after the change |
+//! | `{"kind": "edit_reply"; "remove": ["access_token"], "set": {"expires_in": "x"}}` | the JSON answer, changed |
+//! | `{"kind": "graph_error", "code": 190; "subcode": 460, "message": "…", "status": 400}` | any row of Graph's table |
+//! | `{"kind": "api_error", "status": 403, "code": "…"; "message": "…"}` | TikTok's `error.code`, X's problem type, LinkedIn's `code` |
+//! | `{"kind": "wrong_secret"}`, `{"kind": "version_retired"}` | the app's own fault |
+//! | `{"kind": "usage", "percent": 95}` | Meta's `X-App-Usage` |
+//! | `{"kind": "deny"}`, `{"kind": "fewer_scopes", "remove": ["…"]}`, `{"kind": "old_scopes"}` | at consent |
+//! | `{"kind": "lifetimes"; "access_seconds": 90, "refresh_seconds": 600}` | of tokens issued by the call |
+//! | `{"kind": "not_extended"}` | Meta: 200, and the end is where it was |
+//! | `{"kind": "keep_refresh_token"; "answer": "same"}` | not rotated; the answer repeats it, or `missing`, `empty` |
+//! | `{"kind": "stale_pair"}` | the renewal hands out the pair it already had |
+//! | `{"kind": "shrink_scopes", "remove": ["…"]}` | the grant loses scopes at renewal |
+//! | `{"kind": "rotation_grace", "seconds": 60; "pair": "same"}` | a rotated refresh token still works; `new`: another pair each time |
+//! | `{"kind": "family_revoke"}` | using a rotated refresh token ends the grant |
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

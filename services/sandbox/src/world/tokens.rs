@@ -70,9 +70,9 @@ impl Token {
         format!("tok_{id}")
     }
 
-    /// Whole seconds left, 0 when over; `None`: no end.
+    /// Seconds left, rounded up so that a new token has its full life, 0 when over; `None`: no end.
     pub(crate) fn seconds_left(&self, now_ms: i64) -> Option<i64> {
-        self.expires_at_ms.map(|end| ((end - now_ms) / 1000).max(0))
+        self.expires_at_ms.map(|end| ((end - now_ms + 999) / 1000).max(0))
     }
 }
 

@@ -194,3 +194,40 @@ async fn orders_that_make_no_sense_are_refused() {
         .await;
     assert_eq!(answer.status, 400);
 }
+
+#[tokio::test]
+async fn a_shutdown_ends_requests_that_were_told_to_hang() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let shutdown = tokio_util::sync::CancellationToken::new();
+    let serving = tokio::spawn(sandbox::serve(sandbox::Config::default(), listener, shutdown.clone()));
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let order = json!({"platform": "facebook", "effect": {"kind": "hang"}});
+    http.post(format!("{base}/_sandbox/switches"))
+        .json(&order)
+        .send()
+        .await
+        .unwrap();
+    let hanging = tokio::spawn(http.get(format!("{base}/v25.0/me")).send());
+    let hung = async || {
+        http.get(format!("{base}/_sandbox/log"))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+    };
+    while !hung().await.contains("\"hung\"") {}
+    shutdown.cancel();
+    assert!(hanging.await.unwrap().is_err());
+    serving.await.unwrap().unwrap();
+}
+
+#[test]
+fn an_unknown_key_in_the_configuration_is_refused() {
+    let good = json!({"enabled": false, "apps": {"x": {"client_id": "a", "client_secret": "b"}}});
+    let config: sandbox::Config = serde_json::from_value(good).unwrap();
+    assert!(!config.enabled && !format!("{config:?}").contains("sandbox-app-secret"));
+    assert!(serde_json::from_value::<sandbox::Config>(json!({"listn": "127.0.0.1:1"})).is_err());
+}

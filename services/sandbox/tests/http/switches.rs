@@ -379,7 +379,7 @@ async fn r2_overlapping_use_of_one_refresh_token_is_counted() {
     let sandbox = Sandbox::start().await;
     let (_, old) = connect(&sandbox, "ada").await;
     sandbox
-        .switch(json!({"platform": "x", "operation": "refresh", "effect": {"kind": "delay", "ms": 200}}))
+        .switch(json!({"platform": "x", "operation": "refresh", "effect": {"kind": "delay", "ms": 600}}))
         .await;
     let answers = futures_util::join!(refresh(&sandbox, &old), refresh(&sandbox, &old));
     assert_eq!(
