@@ -41,7 +41,7 @@ pub struct Config {
     /// `[telemetry]`
     pub telemetry: Telemetry,
     /// `[audit]`
-    pub audit: tokens::Audit,
+    pub audit: tokens::AuditSection,
     /// `[gateway]`
     pub gateway: gateway::Section,
     /// `[links]`
@@ -94,7 +94,11 @@ impl Config {
         if layers.peek("sandbox.enabled")? {
             for connector in platforms::connectors() {
                 for base in ["dialog_base", "token_base", "api_base"] {
-                    layers.derive(&format!("platforms.{connector}.{base}"), format!("http://{sandbox}"));
+                    let key = format!("platforms.{connector}.{base}");
+                    // Empty = another connector's, and stays so.
+                    if !layers.peek::<String>(&key)?.is_empty() {
+                        layers.derive(&key, format!("http://{sandbox}"));
+                    }
                 }
             }
         }

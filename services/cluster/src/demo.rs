@@ -35,8 +35,9 @@ const SCENES: &[Scene] = &[
 
 /// Connects the demo workspace's accounts if it never had any.
 pub(crate) async fn seed(config: Config, common: Common, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let seeder = Seeder::new(&config, &common)?;
     let seeded = tokio::select! {
-        seeded = Seeder::new(&config, &common)?.run(&common) => seeded,
+        seeded = seeder.run(&common) => seeded,
         () = shutdown.cancelled() => return Ok(()),
     };
     if let Err(error) = seeded {
