@@ -69,9 +69,14 @@ impl Engine {
         let (entry, grant) = self.load(wish).await?;
         let now = self.now();
         let traits = self.platforms.traits(&grant.connector).await?;
-        let derived = entry.expires_at_ms != grant.access_expires_at_ms;
-        let short = !entry.serves(wish.min_ttl_ms, now) || (!derived && too_short(&grant, wish.min_ttl_ms, now));
-        if short && !derived && may_refresh(&grant, &traits, now) && !is_pausing(&grant, now) {
+        let ended = entry.expires_at_ms > 0 && entry.expires_at_ms <= now;
+        if ended && entry.own {
+            // The destination's own token has an end and it passed: the grant makes a new one.
+            self.derive(&grant).await?;
+            return self.best_after(wish, false).await;
+        }
+        let short = entry.renewable && too_short(&grant, wish.min_ttl_ms, now);
+        if short && may_refresh(&grant, &traits, now) && !is_pausing(&grant, now) {
             let patience = if grant.access_ended(now) {
                 Duration::MAX
             } else {
@@ -85,10 +90,7 @@ impl Engine {
             let waited = tokio::time::timeout(left.min(patience), self.refresh(&grant, Why::Lazy)).await;
             return self.best_after(wish, waited.is_err()).await;
         }
-        if entry.expires_at_ms > 0 && entry.expires_at_ms <= now {
-            return Err(no_token(&grant));
-        }
-        Ok(entry)
+        if ended { Err(no_token(&grant)) } else { Ok(entry) }
     }
 
     /// The best there is after a renewal was tried.
@@ -147,6 +149,7 @@ impl Engine {
             },
             expires_at_ms,
             issued_at_ms: grant.issued_at_ms,
+            own,
             renewable: !own && grant.next_refresh_at_ms > 0,
             generation: grant.generation,
             version: grant.version,

@@ -24,6 +24,19 @@ impl Engine {
         Ok(revocation)
     }
 
+    /// Ends a grant that carries no account any more.
+    pub(crate) async fn release(&self, workspace_id: &str, grant_id: &str) -> Result<(), Error> {
+        let Some(stored) = self.store.grant(workspace_id, grant_id).await? else {
+            return Ok(());
+        };
+        let traits = self.platforms.traits(&stored.grant.connector).await?;
+        self.store
+            .release((workspace_id, grant_id), &self.id("rev"), self.rules(&traits))
+            .await?;
+        self.spread(grant_id).await;
+        Ok(())
+    }
+
     /// Checks the grants of a workspace, or of some of its accounts. How many.
     pub async fn check_workspace(&self, workspace_id: &str, account_ids: &[String], wait: bool) -> Result<i32, Error> {
         let grants = self.store.grants_of(workspace_id, account_ids).await?;

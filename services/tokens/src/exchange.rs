@@ -15,6 +15,7 @@ use crate::model::answer::{Arrival, Outcome, Weight, arrival, judge, weight};
 use crate::model::schedule::DAY_MS;
 use crate::model::sight::missing_scopes;
 use crate::model::{Refusal, Traits};
+use crate::store::attach::Hanging;
 use crate::store::exchanges::{Exchange, Step};
 
 /// An exchange that nobody touched for so long was left behind.
@@ -224,14 +225,16 @@ impl Engine {
             .await?
             .ok_or(Error::NoSuchSession)?;
         let traits = self.platforms.traits(&exchange.connector).await?;
-        let (grant_id, revocation_id) = (self.id("grt"), self.id("rev"));
-        let hanging = crate::store::attach::Hanging {
+        let grant_id = self.id("grt");
+        let hanging = Hanging {
             exchange: &exchange,
             attachments,
             grant_id: &grant_id,
-            revocation_id: &revocation_id,
         };
-        let grant = self.store.attach(&hanging, self.rules(&traits)).await?;
+        let (grant, emptied) = self.store.attach(&hanging, self.rules(&traits)).await?;
+        for grant_id in emptied {
+            self.release(workspace_id, &grant_id).await?;
+        }
         self.spread(&grant.id).await;
         self.store.message(workspace_id, &grant).await
     }

@@ -9,6 +9,9 @@ pub mod change;
 pub mod schedule;
 pub mod sight;
 
+#[cfg(test)]
+mod change_tests;
+
 use proto::common::v1::{ErrorClass, PlatformError};
 use proto::platforms::v1 as platforms;
 use proto::platforms::v1::Renewal;

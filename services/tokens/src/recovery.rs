@@ -10,6 +10,7 @@ use crate::Error;
 use crate::engine::Engine;
 use crate::model::State;
 use crate::model::attempt::{Claim, claim};
+use crate::refresh::Why;
 use crate::settle::Next;
 use crate::store::attempts::Attempt;
 use crate::store::grants::Stored;
@@ -54,12 +55,7 @@ impl Engine {
                 let key = format!("refresh:{}", attempt.grant_id);
                 self.join(key, |engine| async move {
                     let (id, grant_id) = (attempt.id.clone(), attempt.grant_id.clone());
-                    let done = if decided == Claim::Adopt {
-                        engine.recover(attempt).await
-                    } else {
-                        engine.ask_again(&attempt).await
-                    };
-                    if let Err(error) = done {
+                    if let Err(error) = engine.resume(attempt, decided == Claim::Adopt).await {
                         tracing::warn!(attempt = id, %error, "an attempt was not recovered");
                     }
                     engine.spread(&grant_id).await;
@@ -67,6 +63,24 @@ impl Engine {
             }
         }
         self.resume_exchanges().await
+    }
+
+    /// One orphan, and what its answer leads to.
+    async fn resume(&self, attempt: Attempt, adopt: bool) -> Result<(), Error> {
+        let (workspace_id, grant_id, parent) = (
+            attempt.workspace_id.clone(),
+            attempt.grant_id.clone(),
+            attempt.parent_generation,
+        );
+        let next = if adopt {
+            self.recover(attempt).await?
+        } else {
+            self.ask_again(&attempt).await?
+        };
+        match next {
+            Next::Done => Ok(()),
+            Next::Again => self.renew(&workspace_id, &grant_id, parent, Why::Confirm).await,
+        }
     }
 
     async fn traits_of(&self, attempt: &Attempt) -> Result<Option<std::sync::Arc<crate::model::Traits>>, Error> {

@@ -72,7 +72,13 @@ impl Engine {
     }
 
     /// One caller's refresh, over all replicas.
-    async fn renew(&self, workspace_id: &str, grant_id: &str, generation: i64, why: Why) -> Result<(), Error> {
+    pub(crate) async fn renew(
+        &self,
+        workspace_id: &str,
+        grant_id: &str,
+        generation: i64,
+        why: Why,
+    ) -> Result<(), Error> {
         fault::hit(Point::BeforeClaim).await;
         // Without Redis everybody goes to the database, whose unique index is what counts.
         let lock = match self.shared.lock(&format!("refresh:{grant_id}"), LOCK).await {

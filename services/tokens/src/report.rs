@@ -81,18 +81,14 @@ impl Engine {
     }
 
     async fn announced_of(&self, event: &PlatformEvent, grant: &Grant) -> Result<(), Error> {
-        let destroyed = match event.kind() {
-            Kind::Deauthorized => false,
-            Kind::DataDeletion => true,
-            // Which permissions are left, the platform says when asked.
-            Kind::PermissionRevoked | Kind::Unspecified => return self.check(grant).await.map(|_| ()),
-        };
+        // Which permissions are left, the platform says when asked.
+        if !matches!(event.kind(), Kind::Deauthorized | Kind::DataDeletion) {
+            return self.check(grant).await.map(|_| ());
+        }
         let traits = self.platforms.traits(&grant.connector).await?;
         let detail: String = event.detail.chars().take(200).collect();
         let refusal = Refusal::new(ErrorClass::Revoked, "announced", &detail);
-        self.store
-            .withdraw(grant, &refusal, destroyed, self.rules(&traits))
-            .await?;
+        self.store.withdraw(grant, &refusal, self.rules(&traits)).await?;
         self.spread(&grant.id).await;
         Ok(())
     }

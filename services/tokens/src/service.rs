@@ -114,6 +114,9 @@ impl TokensService for Service {
     async fn attach(&self, request: Request<pb::AttachRequest>) -> Result<Response<pb::AttachResponse>, Status> {
         let message = request.get_ref();
         fenced(&request, &message.workspace_id, "session_id", &message.session_id)?;
+        if message.attachments.is_empty() {
+            return Err(Failure::invalid("/attachments", "is empty").into());
+        }
         for attachment in &message.attachments {
             checked("attachments", &attachment.account_id)?;
         }

@@ -82,6 +82,10 @@ impl Engine {
 
     /// Does what a grant is due for.
     pub(crate) async fn attend(&self, workspace_id: &str, grant_id: &str) -> Result<(), Error> {
+        // A process died between moving a grant's last account and ending the grant.
+        if self.store.attached(workspace_id, grant_id).await?.is_empty() {
+            return self.release(workspace_id, grant_id).await;
+        }
         for _ in 0..PIECES {
             if self.draining() {
                 break;

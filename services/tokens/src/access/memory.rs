@@ -40,6 +40,8 @@ pub struct Entry {
     pub expires_at_ms: i64,
     /// Below this much life left the reader should wait for a renewal; see [`Entry::serves`].
     pub issued_at_ms: i64,
+    /// It is the destination's own, derived from the grant's.
+    pub own: bool,
     /// It can be renewed.
     pub renewable: bool,
     /// Of the grant.
@@ -221,6 +223,7 @@ mod tests {
             token_type: "Bearer".into(),
             expires_at_ms: 7_200_000,
             issued_at_ms: 0,
+            own: false,
             renewable: true,
             generation: 1,
             version: 1,

@@ -73,10 +73,14 @@ impl Rules<'_> {
         Change { cause, announce }
     }
 
-    fn take(grant: &mut Grant, facts: &Facts) {
+    fn take(&self, grant: &mut Grant, facts: &Facts) {
         grant.renewal = facts.renewal;
         grant.has_refresh_token = facts.has_refresh_token;
-        grant.issued_at_ms = facts.issued_at_ms;
+        grant.issued_at_ms = if facts.issued_at_ms > 0 {
+            facts.issued_at_ms
+        } else {
+            self.now
+        };
         grant.access_expires_at_ms = facts.access_expires_at_ms;
         grant.refresh_expires_at_ms = facts.refresh_expires_at_ms;
         grant.generation += 1;
@@ -87,7 +91,7 @@ impl Rules<'_> {
 
     /// A refresh succeeded. `derives`: its destinations have tokens of their own.
     pub fn renewed(&self, grant: &mut Grant, facts: &Facts, derives: bool) -> Change {
-        Self::take(grant, facts);
+        self.take(grant, facts);
         if !facts.scopes.is_empty() {
             grant.granted_scopes.clone_from(&facts.scopes);
         }
@@ -101,7 +105,7 @@ impl Rules<'_> {
 
     /// The person signed in again, or for the first time: starts a new lineage and wins over everything older.
     pub fn connected(&self, grant: &mut Grant, facts: &Facts, view: &View) -> Change {
-        Self::take(grant, facts);
+        self.take(grant, facts);
         grant.granted_scopes = if view.granted_scopes.is_empty() {
             facts.scopes.clone()
         } else {
@@ -244,8 +248,13 @@ impl Rules<'_> {
         self.settle(grant, Cause::Detached, false)
     }
 
-    /// The platform announced, verified, that the person withdrew the grant.
+    /// The platform announced, verified, that the person withdrew the grant. The generation is raised: an answer that is
+    /// still on its way must not bring it back.
     pub fn withdrawn(&self, grant: &mut Grant, refusal: Refusal) -> Option<Change> {
-        grant.state.is_live().then(|| self.die(grant, refusal))
+        if !grant.state.is_live() {
+            return None;
+        }
+        grant.generation += 1;
+        Some(self.die(grant, refusal))
     }
 }

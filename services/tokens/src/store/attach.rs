@@ -23,13 +23,12 @@ pub struct Hanging<'a> {
     pub attachments: &'a [Attachment],
     /// Id of the grant when there is none yet.
     pub grant_id: &'a str,
-    /// Id of the revocation, or the start of several.
-    pub revocation_id: &'a str,
 }
 
 impl Store {
-    /// Makes an exchanged credential the grant's and hangs accounts on it. Repeated calls find it done.
-    pub async fn attach(&self, hanging: &Hanging<'_>, rules: Rules<'_>) -> Result<Grant, Error> {
+    /// Makes an exchanged credential the grant's and hangs accounts on it. Repeated calls find it done. Also gives grants that
+    /// the accounts hung on before and that carry nothing any more.
+    pub async fn attach(&self, hanging: &Hanging<'_>, rules: Rules<'_>) -> Result<(Grant, Vec<String>), Error> {
         let exchange = hanging.exchange;
         let found = self
             .exchange_discovery(exchange)?
@@ -62,13 +61,8 @@ impl Store {
                 announce: false,
             };
             announce(&mut tx, &grant, connected, rules.now).await?;
-            for (number, grant_id) in emptied.iter().enumerate() {
-                let id = format!("{}-{number}", hanging.revocation_id);
-                self.leave(&mut tx, &exchange.workspace_id, grant_id, (None, &id), rules)
-                    .await?;
-            }
             tx.commit().await?;
-            Ok(grant)
+            Ok((grant, emptied))
         })
         .await
     }
@@ -263,9 +257,6 @@ fn facts(credential: &Credential, found: &DiscoverResponse, rules: Rules<'_>) ->
     let mut facts = Facts::of(credential, rules.traits);
     if found.access_expires_at_ms > 0 {
         facts.access_expires_at_ms = found.access_expires_at_ms;
-    }
-    if facts.issued_at_ms == 0 {
-        facts.issued_at_ms = rules.now;
     }
     let view = match Sight::of(found, facts.has_refresh_token) {
         Sight::Works(view) => view,

@@ -9,6 +9,7 @@ use super::grants::{Sealing, lock, save};
 use super::revocations::{Queued, queue, state, word};
 use super::{Store, announce, retry};
 use crate::Error;
+use crate::model::State;
 use crate::model::change::Rules;
 
 impl Store {
@@ -48,6 +49,22 @@ impl Store {
                 .await?;
             tx.commit().await?;
             Ok(left)
+        })
+        .await
+    }
+
+    /// Ends a grant that carries no account any more, as when its last one moved to another grant.
+    pub async fn release(&self, key: (&str, &str), revocation_id: &str, rules: Rules<'_>) -> Result<(), Error> {
+        retry(|| async {
+            let mut tx = self.db.begin().await?;
+            let live = lock(&mut tx, key.0, key.1)
+                .await?
+                .is_some_and(|stored| stored.grant.state != State::Revoked);
+            if live && accounts_left(&mut tx, key.1).await? == 0 {
+                self.leave(&mut tx, key.0, key.1, (None, revocation_id), rules).await?;
+                tx.commit().await?;
+            }
+            Ok(())
         })
         .await
     }

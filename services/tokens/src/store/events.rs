@@ -27,14 +27,8 @@ impl Store {
         Ok(())
     }
 
-    /// The person withdrew a grant at the platform: it is dead, and `destroyed` when they want their data gone.
-    pub async fn withdraw(
-        &self,
-        of: &Grant,
-        refusal: &Refusal,
-        destroyed: bool,
-        rules: Rules<'_>,
-    ) -> Result<bool, Error> {
+    /// The person withdrew a grant at the platform: it is dead, and its credential, worth nothing any more, is destroyed.
+    pub async fn withdraw(&self, of: &Grant, refusal: &Refusal, rules: Rules<'_>) -> Result<bool, Error> {
         retry(|| async {
             let mut tx = self.db.begin().await?;
             let Some(Stored { mut grant, .. }) = lock(&mut tx, &of.workspace_id, &of.id).await? else {
@@ -48,13 +42,7 @@ impl Store {
             let Some(change) = rules.withdrawn(&mut grant, refusal.clone()) else {
                 return Ok(false);
             };
-            save(
-                &mut tx,
-                &grant,
-                generation,
-                if destroyed { &Sealing::Destroy } else { &Sealing::Keep },
-            )
-            .await?;
+            save(&mut tx, &grant, generation, &Sealing::Destroy).await?;
             announce(&mut tx, &grant, change, rules.now).await?;
             tx.commit().await?;
             Ok(true)
