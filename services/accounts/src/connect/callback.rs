@@ -4,6 +4,7 @@ use kit::grpc::Context;
 use kit::{Code, Failure, Person, Role, id};
 use proto::accounts::v1 as pb;
 
+use super::lease_ms;
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::model::session::Session;
@@ -53,7 +54,7 @@ impl Hub {
         let now_ms = self.clock.now_ms();
         let Some(session) = self
             .store
-            .consume(&state_hash, &self.settings.instance, now_ms, self.lease_ms())
+            .consume(&state_hash, &self.settings.instance, now_ms, lease_ms())
             .await?
         else {
             return self.second(context, &session).await;
@@ -85,7 +86,7 @@ impl Hub {
         let refusal = if browser_hash.is_empty() || hex::encode(browser_hash) != session.browser_hash {
             Failure::from(Error::StateMismatch)
         } else {
-            match self.starter(context, session) {
+            match starter(context, session) {
                 Ok(person) if person.role >= Role::Admin => return Ok(()),
                 Ok(_) => Failure::new(Code::ForbiddenRole, "Owners and admins connect accounts."),
                 // The browser is right and nobody is signed in any more: nothing is given away by letting them sign in again.
@@ -102,23 +103,6 @@ impl Hub {
             self.fail(session, refusal.clone(), false).await?;
         }
         Err(refusal.into())
-    }
-
-    /// The person who started the session, as who they are now.
-    fn starter(&self, context: &Context, session: &Session) -> Result<std::sync::Arc<Person>, Failure> {
-        if context.person.is_none() && context.person_in(&session.workspace_id).is_err() {
-            return Err(Failure::new(Code::Unauthenticated, "Sign in again to finish."));
-        }
-        let person = context
-            .person_in(&session.workspace_id)
-            .ok()
-            .filter(|person| person.user_id == session.user_id);
-        person.ok_or_else(|| {
-            Failure::new(
-                Code::ForbiddenRole,
-                "Only the person who started a sign-in can finish it.",
-            )
-        })
     }
 
     /// What became of a session whose state was used already.
@@ -184,7 +168,7 @@ impl Hub {
         let now_ms = self.clock.now_ms();
         if !self
             .store
-            .unpark(&session, &hash, &self.settings.instance, now_ms, self.lease_ms())
+            .unpark(&session, &hash, &self.settings.instance, now_ms, lease_ms())
             .await?
         {
             return Err(Error::StateMismatch);
@@ -195,4 +179,21 @@ impl Hub {
         let session = self.settled(&session, context.deadline).await?;
         self.show_session(&session).await
     }
+}
+
+/// The person who started the session, as who they are now.
+fn starter(context: &Context, session: &Session) -> Result<std::sync::Arc<Person>, Failure> {
+    if context.person.is_none() && context.person_in(&session.workspace_id).is_err() {
+        return Err(Failure::new(Code::Unauthenticated, "Sign in again to finish."));
+    }
+    let person = context
+        .person_in(&session.workspace_id)
+        .ok()
+        .filter(|person| person.user_id == session.user_id);
+    person.ok_or_else(|| {
+        Failure::new(
+            Code::ForbiddenRole,
+            "Only the person who started a sign-in can finish it.",
+        )
+    })
 }

@@ -112,8 +112,8 @@ impl Hub {
             tokio::time::sleep(LOOK).await;
         }
     }
+}
 
-    fn lease_ms(&self) -> i64 {
-        millis(LEASE)
-    }
+fn lease_ms() -> i64 {
+    millis(LEASE)
 }

@@ -4,6 +4,7 @@ use kit::grpc::Context;
 use kit::{Failure, Person};
 use proto::accounts::v1 as pb;
 
+use super::lease_ms;
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::model::session::Session;
@@ -60,9 +61,7 @@ impl Hub {
         }
         let taken = again(|| async {
             let mut tx = self.store.change(&session.workspace_id, self.clock.now_ms()).await?;
-            let taken = tx
-                .pick(&session, &picks, &self.settings.instance, self.lease_ms())
-                .await?;
+            let taken = tx.pick(&session, &picks, &self.settings.instance, lease_ms()).await?;
             tx.commit().await?;
             Ok(taken)
         })

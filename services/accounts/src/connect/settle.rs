@@ -9,6 +9,7 @@ use proto::entitlements::v1::ReleaseSlotRequest;
 use proto::tokens::v1::{DetachRequest, DiscardRequest};
 use serde_json::json;
 
+use super::lease_ms;
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::model::incident::Announcement;
@@ -109,7 +110,7 @@ impl Hub {
     async fn resume(&self, own: bool) -> Result<(), Error> {
         let adopted = self
             .store
-            .adopt(&self.settings.instance, own, self.clock.now_ms(), self.lease_ms())
+            .adopt(&self.settings.instance, own, self.clock.now_ms(), lease_ms())
             .await?;
         for session in adopted {
             tracing::info!(session = session.id, step = session.step, "resuming a connect session");

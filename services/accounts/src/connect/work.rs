@@ -280,7 +280,7 @@ impl Hub {
                             },
                         )
                         .await?;
-                    let turn = self.turn(before.as_ref(), &grant, was_connected, &session.user_name);
+                    let turn = turn(before.as_ref(), &grant, was_connected, &session.user_name);
                     self.reassess(&mut tx, &platforms, &row, &turn).await?;
                     told.insert(row.id);
                 }
@@ -289,7 +289,7 @@ impl Hub {
                     if row.is_connected() && !told.contains(&row.id) {
                         let turn = Turn {
                             cause: GrantChangeCause::Checked,
-                            ..self.turn(before.as_ref(), &grant, true, "")
+                            ..turn(before.as_ref(), &grant, true, "")
                         };
                         self.reassess(&mut tx, &platforms, &row, &turn).await?;
                     }
@@ -301,23 +301,6 @@ impl Hub {
         metrics::counter!("connect_sessions_total", "platform" => session.platform.clone(), "outcome" => "completed")
             .increment(1);
         Ok(())
-    }
-
-    fn turn<'a>(
-        &self,
-        before: Option<&'a tokens::Grant>,
-        grant: &'a tokens::Grant,
-        was_connected: bool,
-        actor: &'a str,
-    ) -> Turn<'a> {
-        Turn {
-            before,
-            grant,
-            cause: GrantChangeCause::Connected,
-            announce: false,
-            was_connected,
-            actor,
-        }
     }
 
     /// Tries a step again while it fails for no reason of its own.
@@ -363,4 +346,20 @@ fn wrong_person(expected: &str, found: &tokens::ExchangeResponse, places: &[Plac
     Failure::new(Code::WrongPlatformAccount, detail)
         .param("expected", expected)
         .param("actual", actual)
+}
+
+fn turn<'a>(
+    before: Option<&'a tokens::Grant>,
+    grant: &'a tokens::Grant,
+    was_connected: bool,
+    actor: &'a str,
+) -> Turn<'a> {
+    Turn {
+        before,
+        grant,
+        cause: GrantChangeCause::Connected,
+        announce: false,
+        was_connected,
+        actor,
+    }
 }

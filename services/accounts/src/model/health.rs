@@ -154,9 +154,10 @@ fn death(grant: &Grant) -> Option<(&'static str, &'static str, &'static str)> {
         .as_ref()
         .map_or(ErrorClass::Unspecified, PlatformError::class);
     match (grant.state(), class) {
-        (GrantState::Revoked, _) => Some(("access_revoked", "", "reconnect")),
         (GrantState::Dead, ErrorClass::Expired) => Some(("token_expired", "", "reconnect")),
-        (GrantState::Dead, ErrorClass::Revoked | ErrorClass::NotFound) => Some(("access_revoked", "", "reconnect")),
+        (GrantState::Revoked, _) | (GrantState::Dead, ErrorClass::Revoked | ErrorClass::NotFound) => {
+            Some(("access_revoked", "", "reconnect"))
+        }
         (GrantState::Dead, ErrorClass::PasswordChanged) => Some(("access_revoked", "password_changed", "reconnect")),
         (GrantState::Dead, ErrorClass::Checkpoint) => Some(("platform_checkpoint", "checkpoint", "open_platform")),
         (GrantState::Dead, ErrorClass::AccountRestricted) => {

@@ -111,25 +111,23 @@ impl Store {
         key: &str,
         answer: Option<&pb::StoredAnswer>,
     ) -> Result<(), Error> {
-        match answer {
-            Some(answer) => {
-                let set = "UPDATE requests SET answer = $3 WHERE workspace_id = $1 AND key = $2 AND length(answer) = 0";
-                sqlx::query(set)
-                    .bind(workspace_id)
-                    .bind(key)
-                    .bind(answer.encode_to_vec())
-                    .execute(self.db.pool())
-                    .await?;
-            }
-            None => {
-                let free = "DELETE FROM requests WHERE workspace_id = $1 AND key = $2 AND length(answer) = 0";
-                sqlx::query(free)
-                    .bind(workspace_id)
-                    .bind(key)
-                    .execute(self.db.pool())
-                    .await?;
-            }
-        }
+        let (sql, stored) = match answer {
+            Some(answer) => (
+                "UPDATE requests SET answer = $3 WHERE workspace_id = $1 AND key = $2 AND length(answer) = 0",
+                Some(answer.encode_to_vec()),
+            ),
+            None => (
+                "DELETE FROM requests WHERE workspace_id = $1 AND key = $2 AND length(answer) = 0",
+                None,
+            ),
+        };
+        let query = sqlx::query(sql).bind(workspace_id).bind(key);
+        let query = if let Some(stored) = stored {
+            query.bind(stored)
+        } else {
+            query
+        };
+        query.execute(self.db.pool()).await?;
         Ok(())
     }
 }
