@@ -50,8 +50,7 @@ impl Calendar {
         let text = match self.days_from_today(ms) {
             0 => (self.words.today)(&time),
             -1 => (self.words.yesterday)(&time),
-            1 => (self.words.tomorrow)(&time),
-            2..=6 => format!("{} {time}", self.weekday(ms)),
+            1..=6 => format!("{} {time}", self.weekday(ms)),
             _ => format!("{} {time}", self.day_text(ms)),
         };
         When { text, ..self.plain(ms) }
@@ -133,7 +132,7 @@ mod tests {
         let berlin = calendar(Locale::English, "Europe/Berlin", "2026-11-22T12:00:00Z");
         assert_eq!(berlin.moment(at("2026-11-22T06:12:00Z")).text, "today 07:12");
         assert_eq!(berlin.moment(at("2026-11-21T23:30:00Z")).text, "today 00:30");
-        assert_eq!(berlin.moment(at("2026-11-23T08:00:00Z")).text, "tomorrow 09:00");
+        assert_eq!(berlin.moment(at("2026-11-23T08:00:00Z")).text, "Mon 09:00");
         assert_eq!(berlin.moment(at("2026-11-25T08:00:00Z")).text, "Wed 09:00");
         assert_eq!(berlin.moment(at("2026-11-20T07:01:00Z")).text, "20 Nov 08:01");
         assert_eq!(berlin.day(at("2025-08-12T09:00:00Z")).text, "12 Aug 2025");

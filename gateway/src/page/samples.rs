@@ -97,6 +97,7 @@ pub(crate) fn accounts(now_ms: i64) -> Vec<Account> {
     let bad = |account: Account, code, posts| amber(account, reason(code), posts, now_ms);
     let grouped = |mut account: Account| {
         account.grant_group = "grp_1".into();
+        account.connector = account.connector.replace("instagram", "instagram_facebook");
         account
     };
     let mut locked = of("13", "linkedin", "Acme Holding", "acme-holding");

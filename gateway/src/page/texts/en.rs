@@ -57,7 +57,6 @@ const TIME: TimeWords = TimeWords {
     months: ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
     today: |time| format!("today {time}"),
     yesterday: |time| format!("yesterday {time}"),
-    tomorrow: |time| format!("tomorrow {time}"),
     just_now: "just now",
     minutes_ago: |n| format!("{n} min ago"),
     hours_ago: |n| format!("{n} {} ago", s(n, "hour", "hours")),
@@ -70,7 +69,6 @@ const HEALTH: Health = Health {
     healthy_meaning: "Token is valid, all permissions granted, ready to publish",
     amber: "Needs reconnect",
     amber_meaning: "Token has expired or permissions are missing — reconnect required",
-    checking: "Checking…",
     ready: "Ready to publish",
     checked: |ago| format!("checked {ago}"),
     token_expired: "Token expired",
@@ -142,8 +140,8 @@ const LIST: List = List {
     next: "Show more accounts",
     banner: |n| format!("{n} {} reconnecting.", s(n, "account needs", "accounts need")),
     banner_risk: |n, first| match (first, n) {
-        (Some(when), 1) => format!("1 scheduled post will fail if nothing changes, on {when}."),
-        (Some(when), n) => format!("{n} scheduled posts will fail if nothing changes, the first on {when}."),
+        (Some(when), 1) => format!("1 scheduled post will fail if nothing changes, {}.", on(when)),
+        (Some(when), n) => format!("{n} scheduled posts will fail if nothing changes, the first {}.", on(when)),
         (None, n) => format!("{n} scheduled {} will fail if nothing changes.", s(n, "post", "posts")),
     },
     bulk: |n, provider| match n {
@@ -173,12 +171,16 @@ const LIST: List = List {
     plan_locked: "Locked by the plan",
 };
 
+/// "on Mon 09:00", but "today 09:00".
+fn on(when: &str) -> String {
+    if when.starts_with("today") { when.to_owned() } else { format!("on {when}") }
+}
+
 const PANEL: Panel = Panel {
     why: "Why",
     connection: "Connection",
     platform: "Platform",
     username: "Username",
-    status: "Status",
     connected: "Connected",
     by: |day, name| format!("{day} by {name}"),
     last_refresh: "Last token refresh",
