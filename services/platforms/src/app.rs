@@ -2,62 +2,21 @@
 //! Two client secrets may be valid at once, while one is replaced at the platform; the one that last worked goes first.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kit::Secret;
 use kit::config::Error;
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use url::Url;
 
 use crate::adapter::Adapter;
 use crate::platforms;
+use crate::spec::Spec;
 
-/// Configuration section `platforms`.
-#[derive(Clone)]
-pub struct Section {
-    /// gRPC address.
-    pub listen: SocketAddr,
-    /// Where the other services find this one.
-    pub url: String,
-    /// One table per connector.
-    pub apps: BTreeMap<String, AppSection>,
-}
-
-/// By hand, because a flattened map would lose the names of wrong keys.
-impl<'de> Deserialize<'de> for Section {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(SectionVisitor)
-    }
-}
-
-struct SectionVisitor;
-
-impl<'de> Visitor<'de> for SectionVisitor {
-    type Value = Section;
-
-    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("a table with listen, url and one table per connector")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Section, M::Error> {
-        let (mut listen, mut url, mut apps) = (None, None, BTreeMap::new());
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "listen" => listen = Some(map.next_value()?),
-                "url" => url = Some(map.next_value()?),
-                _ => drop(apps.insert(key, map.next_value()?)),
-            }
-        }
-        let missing = M::Error::missing_field;
-        Ok(Section {
-            listen: listen.ok_or_else(|| missing("listen"))?,
-            url: url.ok_or_else(|| missing("url"))?,
-            apps,
-        })
-    }
-}
+/// Configuration section `platforms`: one table per connector.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Section(BTreeMap<String, AppSection>);
 
 /// Configuration of one connector.
 #[derive(Clone, Deserialize)]
@@ -133,7 +92,8 @@ impl App {
         self.current.swap(other, Ordering::Relaxed) != other
     }
 
-    fn new(connector: &'static str, section: &AppSection) -> Result<Self, Error> {
+    fn new(spec: &Spec, section: &AppSection) -> Result<Self, Error> {
+        let connector = spec.id;
         let key = |name: &str| format!("platforms.{connector}.{name}");
         let wanted = |there: bool, name: &str, remedy: &str| {
             if there {
@@ -159,6 +119,11 @@ impl App {
             "set it to the app's secret at the platform",
         )?;
         wanted(!section.scopes.is_empty(), "scopes", "name the permissions to ask for")?;
+        wanted(
+            !(spec.versioned && section.api_version.is_empty()),
+            "api_version",
+            "set it to a version of the platform's API",
+        )?;
         wanted(section.calls_per_minute > 0, "calls_per_minute", "set it above 0")?;
         wanted(section.concurrent_calls > 0, "concurrent_calls", "set it above 0")?;
         let host = |name: &str, url: &str| {
@@ -196,7 +161,7 @@ impl Section {
     /// The configured connectors; each that exists must be there, and none that does not exist may be.
     pub(crate) fn apps(&self) -> Result<Vec<App>, Error> {
         let known: BTreeSet<&str> = platforms::adapters().map(|adapter| adapter.spec().id).collect();
-        if let Some(key) = self.apps.keys().find(|key| !known.contains(key.as_str())) {
+        if let Some(key) = self.0.keys().find(|key| !known.contains(key.as_str())) {
             let known: Vec<&str> = known.into_iter().collect();
             return Err(Error::new(
                 format!("platforms.{key}"),
@@ -210,20 +175,23 @@ impl Section {
     fn app(&self, adapter: &'static dyn Adapter) -> Result<App, Error> {
         let connector = adapter.spec().id;
         let missing = || Error::new(format!("platforms.{connector}"), "is missing", "add the table");
-        let own = self.apps.get(connector).ok_or_else(missing)?;
-        match adapter.shares_app_with().and_then(|other| self.apps.get(other)) {
-            Some(other) => App::new(connector, &own.filled_from(other)),
-            None => App::new(connector, own),
+        let own = self.0.get(connector).ok_or_else(missing)?;
+        match adapter.shares_app_with().and_then(|other| self.0.get(other)) {
+            Some(other) => App::new(adapter.spec(), &own.filled_from(other)),
+            None => App::new(adapter.spec(), own),
         }
     }
 
-    /// Points every connector at one server, for tests against imitated platforms.
-    pub fn at(&mut self, base: &str) {
-        for app in self.apps.values_mut() {
-            for url in [&mut app.dialog_base, &mut app.token_base, &mut app.api_base] {
-                base.clone_into(url);
-            }
-        }
+    /// Where consent pages are: `scheme://host:port` of each, once.
+    pub fn dialog_origins(&self) -> Vec<String> {
+        let origin = |app: &AppSection| app.dialog_base.trim_end_matches('/').to_owned();
+        let origins: BTreeSet<String> = self
+            .0
+            .values()
+            .map(origin)
+            .filter(|origin| !origin.is_empty())
+            .collect();
+        origins.into_iter().collect()
     }
 }
 
@@ -269,7 +237,7 @@ pub(crate) mod tests {
             calls_per_minute: 600,
             concurrent_calls: 8,
         };
-        App::new(connector, &section).unwrap()
+        App::new(platforms::adapter(connector).unwrap().spec(), &section).unwrap()
     }
 
     #[test]

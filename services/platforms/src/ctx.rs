@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kit::Clock;
 use proto::common::v1::{ErrorClass, PlatformError};
@@ -45,7 +45,7 @@ impl Ctx {
     /// Calls the API for `subject` (whose pace it counts against; empty = the app's own).
     pub(crate) async fn call(&self, subject: &str, outgoing: Outgoing) -> Result<Reply> {
         let permit = self.pace.admit(subject).await.map_err(|wait| held_back(Some(wait)))?;
-        let sent = http::send(&self.http, &self.clock, outgoing, http::API_BODY, API_LIMIT).await;
+        let sent = self.send(outgoing, http::API_BODY, API_LIMIT).await;
         drop(permit);
         match sent {
             Sent::Answered(answer) => {
@@ -58,15 +58,27 @@ impl Ctx {
                     }),
                 }
             }
-            Sent::Unsent(reason) => {
-                self.pace.showed(Showed::Trouble);
-                Err(classify::error(ErrorClass::Transient, "not_sent", reason))
-            }
-            Sent::Unknown(reason, _) => {
-                self.pace.showed(Showed::Trouble);
-                Err(classify::error(ErrorClass::Transient, "no_answer", reason))
-            }
+            Sent::Unsent(reason) => Err(classify::error(ErrorClass::Transient, "not_sent", reason)),
+            Sent::Unknown(reason, _) => Err(classify::error(ErrorClass::Transient, "no_answer", reason)),
         }
+    }
+
+    /// Sends without asking the budget; no answer is counted against the platform.
+    pub(crate) async fn send(&self, outgoing: Outgoing, cap: usize, limit: Duration) -> Sent {
+        let (step, began) = (outgoing.step, Instant::now());
+        let sent = http::send(&self.http, &self.clock, outgoing, cap, limit).await;
+        let outcome = match &sent {
+            Sent::Answered(answer) if answer.status >= 400 => "refused",
+            Sent::Answered(_) => "answered",
+            Sent::Unsent(_) => "not_sent",
+            Sent::Unknown(..) => "unknown",
+        };
+        if !matches!(sent, Sent::Answered(_)) {
+            self.pace.showed(Showed::Trouble);
+        }
+        let labels = [("connector", self.spec.id), ("step", step), ("outcome", outcome)];
+        metrics::histogram!("platforms_call_seconds", &labels).record(began.elapsed());
+        sent
     }
 
     /// GET with a bearer token.
@@ -85,7 +97,7 @@ impl Ctx {
         let fine = http_success(answer.status) && matches!(said.code.as_str(), "" | "ok");
         let error = (!fine).then(|| {
             let mut error = classify::classify(self.spec.id, self.spec.errors, on, &said);
-            error.retry_after_ms = retry_after(&error, answer);
+            error.retry_after_ms = retry_after(self.spec, &error, answer);
             error
         });
         // A partial error of X: data came all the same.
@@ -108,7 +120,10 @@ impl Ctx {
                 "the platform refuses our app"
             );
         }
-        let limited = (class == Some(ErrorClass::RateLimited)).then_some((Whom::Subject, limits::UNSAID));
+        let limited = (class == Some(ErrorClass::RateLimited)).then_some((
+            Whom::Subject,
+            limits::unsaid(self.spec.daily_limits, answer.received_at_ms),
+        ));
         if let Some((whom, wait)) = limits::wait(answer.status, &answer.headers, answer.received_at_ms).or(limited) {
             // Limits of the token endpoint, and Graph's codes 4 and 341, are the app's.
             let app_wide = on != On::Api || error.is_some_and(|error| matches!(error.code.as_str(), "4" | "341"));
@@ -124,11 +139,13 @@ fn http_success(status: u32) -> bool {
 }
 
 /// How long the platform asked to wait, on errors that waiting helps.
-pub(crate) fn retry_after(error: &PlatformError, answer: &RawAnswer) -> Option<i64> {
+pub(crate) fn retry_after(spec: &Spec, error: &PlatformError, answer: &RawAnswer) -> Option<i64> {
     let class = error.class();
     let wait = limits::wait(answer.status, &answer.headers, answer.received_at_ms).map(|(_, wait)| wait);
     match class {
-        ErrorClass::RateLimited => Some(wait.unwrap_or(limits::UNSAID)),
+        ErrorClass::RateLimited => {
+            Some(wait.unwrap_or_else(|| limits::unsaid(spec.daily_limits, answer.received_at_ms)))
+        }
         ErrorClass::Transient => wait,
         _ => None,
     }

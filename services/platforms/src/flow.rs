@@ -11,10 +11,9 @@ use proto::platforms::v1::{Answers, Credential, Delivery, RawAnswer};
 use crate::adapter::Adapter;
 use crate::classify::On;
 use crate::ctx::Ctx;
-use crate::http::{self, Outgoing, Sent, TOKEN_BODY};
+use crate::http::{Outgoing, Sent, TOKEN_BODY};
 use crate::interpret::{EXPIRED, renews_itself};
 use crate::oauth::CodeGrant;
-use crate::pace::Showed;
 use crate::receipts::Flight;
 use crate::reply::{self, TokenReply};
 
@@ -60,7 +59,7 @@ pub(crate) async fn exchange(
             break;
         };
         flight.keep_early(&got).await;
-        match http::send(&ctx.http, &ctx.clock, next, TOKEN_BODY, CALL).await {
+        match ctx.send(next, TOKEN_BODY, CALL).await {
             Sent::Answered(answer) => {
                 ctx.judge("", On::Refresh, &answer).await;
                 got.answers.push(answer);
@@ -136,7 +135,7 @@ async fn once(ctx: &Ctx, on: On, flight: &Flight, build: impl Fn() -> Option<Out
 }
 
 async fn send(ctx: &Ctx, on: On, outgoing: Outgoing) -> (Answers, Option<ErrorClass>) {
-    match http::send(&ctx.http, &ctx.clock, outgoing, TOKEN_BODY, CALL).await {
+    match ctx.send(outgoing, TOKEN_BODY, CALL).await {
         Sent::Answered(answer) => {
             let (error, _) = ctx.judge("", on, &answer).await;
             (
@@ -144,12 +143,8 @@ async fn send(ctx: &Ctx, on: On, outgoing: Outgoing) -> (Answers, Option<ErrorCl
                 error.map(|error| error.class()),
             )
         }
-        Sent::Unsent(reason) => {
-            ctx.pace.showed(Showed::Trouble);
-            (answers(Vec::new(), Delivery::NotSent, reason), None)
-        }
+        Sent::Unsent(reason) => (answers(Vec::new(), Delivery::NotSent, reason), None),
         Sent::Unknown(reason, partial) => {
-            ctx.pace.showed(Showed::Trouble);
             let useful = partial.as_ref().is_some_and(says_something);
             let delivery = if useful { Delivery::Answered } else { Delivery::Unknown };
             (answers(partial.into_iter().collect(), delivery, reason), None)

@@ -8,9 +8,9 @@ use proto::platforms::v1::{Answers, Credential, Delivery, RawAnswer, Renewal};
 use crate::classify::{self, On};
 use crate::ctx;
 use crate::reply::{self, TokenReply};
-use crate::spec::Spec;
+use crate::spec::{DAY, Spec};
 
-/// An end that moved by less than this did not move: the reply counts whole seconds from a moment that we guess.
+/// Replies count whole seconds from a moment that we guess: an end that moved by less than this did not move.
 const SAME_END_MS: i64 = 60_000;
 
 /// What answers amount to.
@@ -50,7 +50,7 @@ pub(crate) fn interpret(spec: &'static Spec, answers: &Answers, previous: Option
         };
     };
     let credential = merge(spec, &answers.answers[chosen], &replies[..=chosen], previous);
-    if spec.announced_refresh && previous.is_some_and(|previous| !extended(previous, &credential)) {
+    if spec.announced_refresh && previous.is_some_and(|previous| !extended(spec, previous, &credential)) {
         let error = classify::error(
             ErrorClass::NotExtended,
             "not_extended",
@@ -67,8 +67,13 @@ pub(crate) fn interpret(spec: &'static Spec, answers: &Answers, previous: Option
     }
 }
 
-fn extended(previous: &Credential, renewed: &Credential) -> bool {
-    previous.access_expires_at_ms == 0 || renewed.access_expires_at_ms > previous.access_expires_at_ms + SAME_END_MS
+/// Whether the end moved. Another token with a whole new life counts as well: the one before may have been as young.
+fn extended(spec: &Spec, previous: &Credential, renewed: &Credential) -> bool {
+    let another = previous.access_token != renewed.access_token;
+    let whole = renewed.access_expires_at_ms - renewed.issued_at_ms >= spec.default_lifetime_ms - DAY;
+    previous.access_expires_at_ms == 0
+        || renewed.access_expires_at_ms > previous.access_expires_at_ms + SAME_END_MS
+        || (another && whole)
 }
 
 /// A new credential, complete. The later replies of a flow win over the earlier ones, and those over what was before.
@@ -153,7 +158,7 @@ fn refused_answer(spec: &'static Spec, answer: &RawAnswer, previous: Option<&Cre
     }
     let on = if previous.is_some() { On::Refresh } else { On::Code };
     let mut error = classify::classify(spec.id, spec.errors, on, &said);
-    error.retry_after_ms = ctx::retry_after(&error, answer);
+    error.retry_after_ms = ctx::retry_after(spec, &error, answer);
     // The platform may quote what it was sent.
     for secret in previous
         .into_iter()

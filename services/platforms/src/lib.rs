@@ -55,6 +55,11 @@ pub struct Config {
     pub section: Section,
 }
 
+/// Ids of all connectors, in the order people see them.
+pub fn connectors() -> impl Iterator<Item = &'static str> {
+    platforms::adapters().map(|adapter| adapter.spec().id)
+}
+
 /// Runs the service on `listener` until `shutdown`; calls in flight are finished first.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Config { common, section } = config;

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// Longest wait that a header can make.
 pub(crate) const LONGEST: Duration = Duration::from_secs(3600);
 /// Wait after a 429 that says nothing.
-pub(crate) const UNSAID: Duration = Duration::from_secs(60);
+const UNSAID: Duration = Duration::from_secs(60);
 
 /// Who has to wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,17 +28,19 @@ pub(crate) fn wait<S: BuildHasher>(
     now_ms: i64,
 ) -> Option<(Whom, Duration)> {
     let header = |name: &str| headers.get(name).map(String::as_str);
+    if let Some(wait) = header("retry-after")
+        .filter(|_| status >= 400)
+        .and_then(|value| retry_after(value, now_ms))
+    {
+        return Some((if status == 503 { Whom::App } else { Whom::Subject }, wait));
+    }
     if let Some(full) = header("x-app-usage")
         .and_then(percent)
         .filter(|percent| *percent >= 100.0)
     {
-        // Graph's window is an hour and rolls; some of it is free again after minutes.
+        // Graph's window is an hour and rolls: after a minute some of it may be free again.
         tracing::warn!(percent = full, "the app's call limit is used up");
-        return Some((Whom::App, Duration::from_secs(300)));
-    }
-    if let Some(wait) = header("retry-after").and_then(|value| retry_after(value, now_ms)) {
-        let whom = if status == 503 { Whom::App } else { Whom::Subject };
-        return (status == 429 || status == 503).then_some((whom, wait));
+        return Some((Whom::App, UNSAID));
     }
     if let Some(wait) = header("x-business-use-case-usage").and_then(regain) {
         return Some((Whom::Subject, wait));
@@ -60,6 +62,16 @@ fn retry_after(value: &str, now_ms: i64) -> Option<Duration> {
     }
     let date = jiff::fmt::rfc2822::parse(value).ok()?;
     Some(capped(date.timestamp().as_millisecond().saturating_sub(now_ms)))
+}
+
+/// Wait after a limit that says nothing about its end.
+pub(crate) fn unsaid(daily: bool, now_ms: i64) -> Duration {
+    const DAY_MS: i64 = 86_400_000;
+    if daily {
+        capped(DAY_MS - now_ms.rem_euclid(DAY_MS))
+    } else {
+        UNSAID
+    }
 }
 
 /// At least a second, at most `LONGEST`.
@@ -108,8 +120,16 @@ mod tests {
         );
         assert_eq!(of(429, "retry-after", "1000000000"), Some((Whom::Subject, 3600)));
         assert_eq!(of(503, "retry-after", "30"), Some((Whom::App, 30)));
+        assert_eq!(of(400, "retry-after", "30"), Some((Whom::Subject, 30)));
         assert_eq!(of(429, "retry-after", "soon"), None);
         assert_eq!(of(200, "retry-after", "30"), None);
+    }
+
+    #[test]
+    fn a_daily_limit_ends_at_midnight_utc() {
+        assert_eq!(unsaid(true, NOW + 14 * 3_600_000 + 1_800_000).as_secs(), 1800);
+        assert_eq!(unsaid(true, NOW).as_secs(), 3600);
+        assert_eq!(unsaid(false, NOW).as_secs(), 60);
     }
 
     #[test]
@@ -128,7 +148,7 @@ mod tests {
                 "x-app-usage",
                 r#"{"call_count":28,"total_time":100,"total_cputime":25}"#
             ),
-            Some((Whom::App, 300))
+            Some((Whom::App, 60))
         );
         let business = |minutes| {
             format!(r#"{{"104":[{{"type":"pages","call_count":95,"estimated_time_to_regain_access":{minutes}}}]}}"#)

@@ -139,7 +139,11 @@ impl Receipts {
         )
         .await;
         match answers.delivery() {
-            Delivery::Answered => self.store(&key("receipt", id), "receipt", id, &answers).await,
+            Delivery::Answered => {
+                let began = std::time::Instant::now();
+                self.store(&key("receipt", id), "receipt", id, &answers).await;
+                metrics::histogram!("platforms_receipt_seconds").record(began.elapsed());
+            }
             // Nothing left: the next one may try.
             Delivery::NotSent | Delivery::HeldBack => self.remove(&key("sent", id)).await,
             _ => {}

@@ -100,6 +100,10 @@ pub(crate) struct Spec {
     pub(crate) shared_grant: bool,
     pub(crate) revocable: bool,
     pub(crate) publish_needs_image: bool,
+    /// Limits end at midnight UTC when an answer does not say when.
+    pub(crate) daily_limits: bool,
+    /// Calls name an API version.
+    pub(crate) versioned: bool,
     /// When the reply does not say: of a code's token that is exchanged once more, and of the lasting one.
     pub(crate) first_lifetime_ms: i64,
     pub(crate) default_lifetime_ms: i64,

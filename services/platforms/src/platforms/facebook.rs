@@ -61,6 +61,8 @@ static SPEC: Spec = Spec {
     shared_grant: true,
     revocable: true,
     publish_needs_image: false,
+    daily_limits: false,
+    versioned: true,
     first_lifetime_ms: HOUR,
     default_lifetime_ms: 60 * DAY,
     errors: ERRORS,

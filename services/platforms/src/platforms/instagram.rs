@@ -72,6 +72,8 @@ static LOGIN: Spec = Spec {
     shared_grant: false,
     revocable: false,
     publish_needs_image: true,
+    daily_limits: false,
+    versioned: true,
     first_lifetime_ms: HOUR,
     default_lifetime_ms: 60 * DAY,
     errors: ERRORS,

@@ -79,6 +79,8 @@ static SPEC: Spec = Spec {
     shared_grant: true,
     revocable: false,
     publish_needs_image: false,
+    daily_limits: true,
+    versioned: true,
     first_lifetime_ms: 60 * DAY,
     default_lifetime_ms: 60 * DAY,
     errors: ERRORS,

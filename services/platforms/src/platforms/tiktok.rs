@@ -52,6 +52,8 @@ static SPEC: Spec = Spec {
     shared_grant: false,
     revocable: true,
     publish_needs_image: true,
+    daily_limits: false,
+    versioned: false,
     first_lifetime_ms: DAY,
     default_lifetime_ms: DAY,
     errors: ERRORS,

@@ -52,6 +52,8 @@ static SPEC: Spec = Spec {
     shared_grant: false,
     revocable: true,
     publish_needs_image: false,
+    daily_limits: false,
+    versioned: false,
     first_lifetime_ms: 2 * HOUR,
     default_lifetime_ms: 2 * HOUR,
     errors: ERRORS,

@@ -119,17 +119,19 @@ fn a_reply_that_does_not_move_the_end_is_a_failed_attempt() {
         access_expires_at_ms: SENT + 5 * DAY,
         ..Credential::default()
     };
-    let renewed = |seconds: i64| {
-        let reply = answer(
-            "refresh",
-            200,
-            &json!({"access_token": "SBXEAAlong0002", "expires_in": seconds}),
-        );
+    let renewed = |token: &str, seconds: i64| {
+        let reply = answer("refresh", 200, &json!({"access_token": token, "expires_in": seconds}));
         Facebook.interpret(&answers(vec![reply]), Some(&previous)).result
     };
-    assert_eq!(renewed(5 * 86_400).err().unwrap().class(), ErrorClass::NotExtended);
-    assert_eq!(renewed(5 * 86_400 + 2).err().unwrap().class(), ErrorClass::NotExtended);
-    assert_eq!(renewed(60 * 86_400).ok().unwrap().access_expires_at_ms, SENT + 60 * DAY);
+    let class = |token, seconds| renewed(token, seconds).err().unwrap().class();
+    for token in ["SBXEAAlong0001", "SBXEAAlong0002"] {
+        assert_eq!(class(token, 5 * 86_400), ErrorClass::NotExtended);
+        assert_eq!(class(token, 5 * 86_400 + 2), ErrorClass::NotExtended);
+        assert_eq!(
+            renewed(token, 60 * 86_400).ok().unwrap().access_expires_at_ms,
+            SENT + 60 * DAY
+        );
+    }
 }
 
 #[test]
@@ -152,4 +154,20 @@ fn a_post_is_read_with_everything_the_card_shows() {
         ("Bo", "https://example.test/b.jpg")
     );
     assert_eq!((posts[0].published_at_ms, cursor.as_str()), (1_795_157_700_000, "QVFJ"));
+}
+
+#[test]
+fn a_young_token_may_be_exchanged_for_an_equally_young_one() {
+    let reply = |token: &str| answer("refresh", 200, &json!({"access_token": token, "expires_in": 5_183_999}));
+    let previous = Credential {
+        access_token: "SBXEAAlong0001".into(),
+        access_expires_at_ms: SENT + 60 * DAY,
+        ..Credential::default()
+    };
+    let refreshed = |token| Facebook.interpret(&answers(vec![reply(token)]), Some(&previous)).result;
+    assert_eq!(refreshed("SBXEAAlong0002").ok().unwrap().access_token, "SBXEAAlong0002");
+    assert_eq!(
+        refreshed("SBXEAAlong0001").err().unwrap().class(),
+        ErrorClass::NotExtended
+    );
 }

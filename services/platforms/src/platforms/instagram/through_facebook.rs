@@ -46,6 +46,8 @@ static THROUGH_FACEBOOK: Spec = Spec {
     shared_grant: true,
     revocable: true,
     publish_needs_image: true,
+    daily_limits: false,
+    versioned: true,
     first_lifetime_ms: HOUR,
     default_lifetime_ms: 60 * DAY,
     errors: ERRORS,
@@ -85,6 +87,13 @@ impl Adapter for ThroughFacebook {
 
     async fn discover(&self, ctx: &Ctx, credential: &Credential) -> Result<DiscoverResponse> {
         let mut grant = graph::grant(ctx, credential).await?;
+        if !grant.has("instagram_basic") {
+            grant
+                .found
+                .skipped
+                .push("Instagram accounts: the permission to see them is missing".to_owned());
+            return Ok(grant.found);
+        }
         for page in grant.pages(ctx, credential, PAGE_FIELDS).await? {
             let (account, name) = (&page["instagram_business_account"], classify::text(&page["name"]));
             let (id, token) = (classify::text(&account["id"]), classify::text(&page["access_token"]));
