@@ -17,7 +17,7 @@ use proto::accounts::v1::{ClaimRequestRequest, FinishRequestRequest, StoredAnswe
 
 use crate::layers;
 use crate::problem::Problem;
-use crate::session::Viewer;
+use crate::session::{Viewer, full_uri};
 use crate::state::App;
 
 const HEADER: &str = "idempotency-key";
@@ -146,7 +146,7 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
 
 /// SHA-256 over method, path with query, and body, each ended so that none can pass for another.
 fn hash(parts: &Parts, body: &[u8]) -> Vec<u8> {
-    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+    let path = full_uri(parts).path_and_query().map_or("", |path| path.as_str());
     kit::id::sha256(&[parts.method.as_str().as_bytes(), b"\n", path.as_bytes(), b"\n", body].concat()).to_vec()
 }
 

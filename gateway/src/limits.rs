@@ -30,9 +30,7 @@ pub(crate) async fn budget(State(app): State<App>, request: Request, next: Next)
         app.shared
             .take(&workspace_bucket, app.config.requests_per_minute_workspace, MINUTE, now),
     );
-    let waits = [person, workspace]
-        .into_iter()
-        .filter_map(Result::unwrap_or_default);
+    let waits = [person, workspace].into_iter().filter_map(Result::unwrap_or_default);
     match waits.max() {
         Some(wait) => too_many(wait).into_response(),
         None => next.run(request).await,

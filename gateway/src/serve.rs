@@ -1,5 +1,6 @@
 //! Puts the gateway together and serves HTTP/1.1 on a listener until told to stop.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +54,11 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     Ok(())
 }
 
-async fn build(config: Config, listen: std::net::SocketAddr, shutdown: &CancellationToken) -> anyhow::Result<App> {
+/// Puts the state together; `listen` is where it will be served.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn build(config: Config, listen: SocketAddr, shutdown: &CancellationToken) -> anyhow::Result<App> {
     let Config { common, section, links } = config;
     if common.dev() {
         config::check_loopback(

@@ -3,7 +3,8 @@
 //! [`crate::auth`] recognises the caller once per request; the workspace of the path decides which of their memberships
 //! counts. A workspace that is not theirs is answered like one that never existed.
 
-use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::extract::{FromRequestParts, OptionalFromRequestParts, OriginalUri};
+use http::Uri;
 use http::request::Parts;
 use kit::grpc::Context;
 use kit::{Code, Person, Role};
@@ -77,7 +78,8 @@ impl FromRequestParts<App> for Viewer {
         }
         let identity = parts.extensions.get::<Identity>().cloned();
         let identity = identity.ok_or_else(|| Problem::new(Code::Unauthenticated, "sign in to go on"))?;
-        let workspace = workspace_of(parts.uri.path()).or(identity.memberships.first().map(|(id, _)| id.as_str()));
+        let workspace =
+            workspace_of(full_uri(parts).path()).or(identity.memberships.first().map(|(id, _)| id.as_str()));
         let person = workspace
             .and_then(|id| identity.person_in(id))
             .ok_or_else(Problem::not_found)?;
@@ -113,6 +115,14 @@ impl OptionalFromRequestParts<App> for Viewer {
 /// A call context for a person, signed, with the deadline that every request of the gateway has.
 pub(crate) fn context(app: &App, person: Person) -> Result<Context, Problem> {
     Ok(Context::for_person(person, &app.common.signer, None)?.within(app.config.request_timeout))
+}
+
+/// The address as it was asked for: nested routers see only the rest of it.
+pub(crate) fn full_uri(parts: &Parts) -> &Uri {
+    parts
+        .extensions
+        .get::<OriginalUri>()
+        .map_or(&parts.uri, |OriginalUri(uri)| uri)
 }
 
 /// The workspace in the path of an API request.

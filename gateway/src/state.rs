@@ -54,7 +54,7 @@ pub struct Inner {
     /// Pictures of accounts.
     pub avatars: Avatars,
     /// Open live streams.
-    pub streams: Streams,
+    pub(crate) streams: Streams,
     /// Work that must finish although its request is gone.
     pub tasks: Tasks,
     /// Ends live streams when the process does.

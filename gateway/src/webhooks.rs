@@ -12,6 +12,7 @@ use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode};
 use kit::Code;
 use kit::grpc::Context;
+use proto::platforms::v1::platform_event::Kind;
 use proto::platforms::v1::{PlatformEvent, VerifyCallbackRequest};
 use proto::tokens::v1::ApplyPlatformEventRequest;
 use serde::Serialize;
@@ -44,53 +45,76 @@ struct Deletion {
     confirmation_code: String,
 }
 
-async fn meta(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<StatusCode, Problem> {
-    accept(&app, "meta", uri, request).await.map(|_| StatusCode::OK)
+async fn meta(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<Response, Problem> {
+    accept(&app, "meta", uri, request).await
 }
 
-async fn instagram(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<StatusCode, Problem> {
-    accept(&app, "instagram", uri, request).await.map(|_| StatusCode::OK)
+async fn instagram(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<Response, Problem> {
+    accept(&app, "instagram", uri, request).await
 }
 
-async fn tiktok(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<StatusCode, Problem> {
-    accept(&app, "tiktok", uri, request).await.map(|_| StatusCode::OK)
+async fn tiktok(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<Response, Problem> {
+    accept(&app, "tiktok", uri, request).await
 }
 
 async fn meta_deletion(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<Response, Problem> {
-    accept(&app, "meta", uri, request)
-        .await
-        .map(|events| confirm(&app, &events))
+    delete(&app, "meta", uri, request).await
 }
 
 async fn instagram_deletion(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<Response, Problem> {
-    accept(&app, "instagram", uri, request)
-        .await
-        .map(|events| confirm(&app, &events))
+    delete(&app, "instagram", uri, request).await
 }
 
-/// Verifies the call and makes it effective before it is answered.
-async fn accept(app: &App, source: &str, uri: OriginalUri, request: Request) -> Result<Vec<PlatformEvent>, Problem> {
+/// A platform that removed our app or withdrew a permission. One address may serve for deletions too.
+async fn accept(app: &App, source: &str, uri: OriginalUri, request: Request) -> Result<Response, Problem> {
+    let events = verify(app, source, &uri, request).await?;
+    apply(app, &events).await?;
+    let deletes = events.iter().any(|event| event.kind() == Kind::DataDeletion);
+    Ok(if deletes {
+        confirm(app, &events)
+    } else {
+        StatusCode::OK.into_response()
+    })
+}
+
+/// The address of deletions: what comes here is one, although its body looks like any other removal.
+async fn delete(app: &App, source: &str, uri: OriginalUri, request: Request) -> Result<Response, Problem> {
+    let mut events = verify(app, source, &uri, request).await?;
+    for event in &mut events {
+        event.set_kind(Kind::DataDeletion);
+    }
+    apply(app, &events).await?;
+    Ok(confirm(app, &events))
+}
+
+async fn verify(app: &App, source: &str, uri: &OriginalUri, request: Request) -> Result<Vec<PlatformEvent>, Problem> {
     let (parts, body) = request.into_parts();
     let body = read_body(body, app.config.max_body_bytes).await?;
-    let context = Context::background().within(app.config.request_timeout);
     let message = VerifyCallbackRequest {
         source: source.to_owned(),
         headers: signature_headers(&parts.headers, uri.path()),
         body: body.to_vec(),
     };
+    let context = Context::background().within(app.config.request_timeout);
     let verified = app
         .platforms()
         .verify_callback(context.request(message))
         .await?
         .into_inner();
-    for event in &verified.events {
+    tracing::info!(source, events = verified.events.len(), "a platform's call was verified");
+    Ok(verified.events)
+}
+
+/// Makes it effective before the platform is answered.
+async fn apply(app: &App, events: &[PlatformEvent]) -> Result<(), Problem> {
+    let context = Context::background().within(app.config.request_timeout);
+    for event in events {
         let message = ApplyPlatformEventRequest {
             event: Some(event.clone()),
         };
         app.tokens().apply_platform_event(context.request(message)).await?;
     }
-    tracing::info!(source, events = verified.events.len(), "a platform's call was accepted");
-    Ok(verified.events)
+    Ok(())
 }
 
 /// Signatures, and under `:path` which of a platform's callbacks was called: their bodies look alike.

@@ -14,7 +14,7 @@ mod openapi;
 mod paging;
 pub(crate) mod path;
 mod platforms;
-pub mod sessions;
+pub(crate) mod sessions;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};

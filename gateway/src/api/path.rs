@@ -77,7 +77,10 @@ pub(crate) struct InNotification {
 #[into_params(parameter_in = Path)]
 pub(crate) struct InPlatform {
     /// Id of the workspace.
-    #[allow(dead_code, reason = "documented; who waits for a platform is the person's own affair")]
+    #[allow(
+        dead_code,
+        reason = "documented; who waits for a platform is the person's own affair"
+    )]
     pub(crate) workspace_id: String,
     /// Id of the platform.
     pub(crate) platform: String,

@@ -26,28 +26,28 @@ const MOST_IDS: usize = 100;
 /// What is to be connected, and how the person gets to the platform and back.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ConnectRequest {
+pub(crate) struct ConnectRequest {
     /// A new account, or an old one anew.
-    pub intent: IntentName,
+    pub(crate) intent: IntentName,
     /// Id of the platform.
-    pub platform: String,
+    pub(crate) platform: String,
     /// Accounts to reconnect; several when one sign-in fixes them together.
     #[serde(default)]
-    pub account_ids: Vec<String>,
+    pub(crate) account_ids: Vec<String>,
     /// `popup` and `redirect` end in the browser that began; `native` needs a bearer token.
-    pub channel: ChannelName,
+    pub(crate) channel: ChannelName,
     /// The page to come back to; `connections` without it.
     #[serde(default)]
-    pub return_to: Option<ReturnTo>,
+    pub(crate) return_to: Option<ReturnTo>,
     /// For Instagram; `instagram_login` without it.
     #[serde(default)]
-    pub method: Option<Method>,
+    pub(crate) method: Option<Method>,
 }
 
 /// A new account, or an old one anew.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum IntentName {
+pub(crate) enum IntentName {
     /// A new account.
     Connect,
     /// An old one anew.
@@ -57,7 +57,7 @@ pub enum IntentName {
 /// How the person gets to the platform and back.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum ChannelName {
+pub(crate) enum ChannelName {
     /// A window of its own.
     Popup,
     /// The same tab.
@@ -69,7 +69,7 @@ pub enum ChannelName {
 /// A page to come back to: a name, never an address.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum ReturnTo {
+pub(crate) enum ReturnTo {
     /// The Connections page.
     Connections,
     /// The workspace's overview.
@@ -91,7 +91,7 @@ impl ReturnTo {
 /// Which of Instagram's ways.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Method {
+pub(crate) enum Method {
     /// Instagram's own login.
     InstagramLogin,
     /// Through a Facebook Page.
@@ -134,7 +134,7 @@ pub(crate) async fn begin(
 }
 
 /// Starts a session; the transaction must be kept in the browser that is answered. The page's forms begin here too.
-pub async fn start(
+pub(crate) async fn start(
     app: &App,
     viewer: &Viewer,
     workspace_id: String,

@@ -12,7 +12,7 @@ use crate::state::App;
 const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// What pages may load and where their forms may lead: our own origin, and the consent pages that a form ends at.
-pub fn content_security_policy(config: &Section, dev: bool) -> String {
+pub(crate) fn content_security_policy(config: &Section, dev: bool) -> String {
     // The imitated platforms of `dev` mode live on loopback, on whatever port is free.
     let local = if dev {
         " http://127.0.0.1:* http://localhost:*"

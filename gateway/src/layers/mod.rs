@@ -17,7 +17,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::CompressionLevel;
 
 pub(crate) use headers::content_security_policy;
-pub use observe::RequestId;
+pub(crate) use observe::RequestId;
 pub(crate) use render::write;
 
 use crate::problem::Problem;

@@ -15,7 +15,7 @@ const LONGEST: usize = 64;
 
 /// Id of a request: the client's own when it sent a sane one.
 #[derive(Clone, Debug)]
-pub struct RequestId(pub String);
+pub(crate) struct RequestId(pub(crate) String);
 
 /// Gives the request its id and echoes it.
 pub(super) async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Response {

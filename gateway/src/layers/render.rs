@@ -11,7 +11,7 @@ use kit::{Code, Role};
 use super::RequestId;
 use crate::page;
 use crate::problem::{MEDIA_TYPE, Problem, ProblemBody};
-use crate::session::{Identity, workspace_of};
+use crate::session::{Identity, full_uri, workspace_of};
 use crate::state::App;
 
 /// The role of the reader, remembered in the answer: what helps an owner does not help a member.
@@ -44,7 +44,8 @@ pub(crate) async fn write(app: &App, request: &Parts, mut response: Response) ->
     }
     let role = response.extensions().get::<Reader>().map(|reader| reader.0);
     let mut body = ProblemBody::of(&failure, &app.links, role);
-    request.uri.path().clone_into(&mut body.instance);
+    let path = full_uri(request).path();
+    path.clone_into(&mut body.instance);
     body.request_id = request
         .extensions
         .get::<RequestId>()
@@ -55,7 +56,7 @@ pub(crate) async fn write(app: &App, request: &Parts, mut response: Response) ->
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    if super::is_for_programs(request.uri.path()) || accepts.contains("json") {
+    if super::is_for_programs(path) || accepts.contains("json") {
         let bytes = serde_json::to_vec(&body).unwrap_or_default();
         response
             .headers_mut()

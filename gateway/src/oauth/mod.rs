@@ -13,7 +13,7 @@ use axum::routing::get;
 use http::{HeaderValue, StatusCode, header};
 use proto::accounts::v1::{Channel, ConnectSession, GetConnectSessionRequest, SessionStatus};
 
-pub use transaction::Transaction;
+pub(crate) use transaction::Transaction;
 
 use crate::api::Path;
 use crate::page;

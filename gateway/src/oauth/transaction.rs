@@ -15,7 +15,7 @@ const LIFETIME_SECONDS: u32 = 600;
 
 /// The browser's half of a flow.
 #[derive(Clone)]
-pub struct Transaction {
+pub(crate) struct Transaction {
     name: String,
     /// Empty for native apps: they are bound by their bearer token.
     value: String,
@@ -60,7 +60,7 @@ impl Transaction {
     }
 
     /// Puts it into the browser.
-    pub fn keep(&self, app: &App, headers: &mut HeaderMap) {
+    pub(crate) fn keep(&self, app: &App, headers: &mut HeaderMap) {
         if !self.value.is_empty() {
             self.cookie(app, &self.value, LIFETIME_SECONDS).set(headers);
         }

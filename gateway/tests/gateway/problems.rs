@@ -1,0 +1,99 @@
+//! Failures of the services as RFC 9457 problems.
+
+use http::StatusCode;
+use kit::{Code, Failure};
+use proto::accounts::v1::{GetAccountRequest, GetAccountResponse};
+use serde_json::json;
+
+use crate::support::{Gateway, MEMBER, OWNER};
+
+const ACCOUNT: &str = "/api/v1/workspaces/acme/accounts/acc_1";
+
+async fn failing(failure: Failure) -> Gateway {
+    let gateway = Gateway::start().await;
+    gateway.answers.on(
+        "GetAccount",
+        move |_: GetAccountRequest| -> Result<GetAccountResponse, Failure> { Err(failure.clone()) },
+    );
+    gateway
+}
+
+#[tokio::test]
+async fn every_code_becomes_its_status_and_its_type() {
+    let gateway = Gateway::start().await;
+    for code in Code::ALL {
+        gateway.answers.on(
+            "GetAccount",
+            move |_: GetAccountRequest| -> Result<GetAccountResponse, Failure> { Err(Failure::new(*code, "because")) },
+        );
+        let answer = gateway.get(ACCOUNT).by(OWNER).send().await;
+        let problem = answer.json();
+        assert_eq!(answer.status.as_u16(), code.http(), "{code:?}");
+        assert_eq!(problem["type"], format!("/problems/{}", code.slug()));
+        assert_eq!(problem["instance"], ACCOUNT);
+        assert_eq!(
+            (&problem["code"], &problem["detail"]),
+            (&json!(code.slug()), &json!("because"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_reached_limit_names_it_and_leads_the_owner_to_the_plans() {
+    let failure = Failure::new(Code::AccountLimitReached, "1 of 1 accounts are used")
+        .param("limit", 1)
+        .param("used", 1);
+    let gateway = failing(failure).await;
+    let problem = gateway.get(ACCOUNT).by(OWNER).send().await.json();
+    assert_eq!((&problem["limit"], &problem["used"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        problem["action"],
+        json!({"kind": "see_plans", "label": "See plans", "href": "/billing"})
+    );
+    let problem = gateway.get(ACCOUNT).by(MEMBER).send().await.json();
+    assert_eq!(
+        problem["action"],
+        json!({"kind": "ask_owner", "label": "Ask the workspace owner"})
+    );
+}
+
+#[tokio::test]
+async fn waiting_is_told_in_whole_seconds() {
+    let wait = std::time::Duration::from_millis(1500);
+    let gateway = failing(Failure::new(Code::PlatformUnavailable, "down").retry_after(wait)).await;
+    let answer = gateway.get(ACCOUNT).by(OWNER).send().await;
+    assert_eq!(
+        (answer.status, answer.header("retry-after")),
+        (StatusCode::SERVICE_UNAVAILABLE, "2")
+    );
+}
+
+#[tokio::test]
+async fn b23_what_a_service_says_by_itself_stays_inside() {
+    let gateway = Gateway::start().await;
+    gateway.answers.raw("GetAccount", |_, _| {
+        Err(tonic::Status::internal(
+            "relation \"grants\" at 10.0.0.7 does not exist",
+        ))
+    });
+    let answer = gateway.get(ACCOUNT).by(OWNER).send().await;
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (StatusCode::INTERNAL_SERVER_ERROR, "internal".into())
+    );
+    assert!(!answer.body.contains("grants") && !answer.body.contains("10.0.0.7"));
+}
+
+#[tokio::test]
+async fn people_get_a_page_where_programs_get_a_problem() {
+    let gateway = Gateway::start().await;
+    let page = gateway
+        .get("/no-such-page")
+        .by(OWNER)
+        .header("accept", "text/html")
+        .send()
+        .await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    assert!(page.header("content-type").starts_with("text/html"));
+    assert!(page.body.contains(page.header("x-request-id")));
+}
