@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::model::account::AccountRow;
 use crate::model::health::{self, Facts};
 use crate::model::incident::{Announcement, Step, announcements};
+use crate::model::notices;
 use crate::store::{Change, Store, again};
 
 /// Times and names that the configuration gives.
@@ -67,6 +68,11 @@ impl Hub {
     pub(crate) async fn apply_grant_change(&self, change: &GrantChange) -> Result<(), Error> {
         let grant = change.grant.as_ref().ok_or(Error::Corrupt("grant change"))?;
         let platforms = self.catalogue.platforms().await?;
+        // Whoever connected tells of it, with the person's name; here only what it did to health counts.
+        let cause = match change.cause() {
+            GrantChangeCause::Connected => GrantChangeCause::Checked,
+            cause => cause,
+        };
         let at_ms = if change.occurred_at_ms > 0 {
             change.occurred_at_ms
         } else {
@@ -81,7 +87,7 @@ impl Hub {
             let turn = Turn {
                 before: before.as_ref(),
                 grant,
-                cause: change.cause(),
+                cause,
                 announce: change.announce,
                 was_connected: true,
                 actor: "",
@@ -89,7 +95,7 @@ impl Hub {
             for row in tx.accounts_of(&grant.grant_id).await? {
                 if row.is_connected() {
                     self.reassess(&mut tx, &platforms, &row, &turn).await?;
-                } else if change.cause() == GrantChangeCause::RevocationDone {
+                } else if cause == GrantChangeCause::RevocationDone {
                     revocation_done(&mut tx, &row, grant).await?;
                 }
             }
@@ -117,7 +123,7 @@ impl Hub {
         };
         let after = health::assess(&facts);
         let before = row.assessment();
-        let expiring = health::expiring_soon(turn.grant, tx.now_ms).filter(|end| *end != row.announced_end_ms);
+        let expiring = notices::expiring_soon(turn.grant, tx.now_ms).filter(|end| *end != row.announced_end_ms);
         let step = Step {
             before: turn.was_connected.then_some(&before),
             after: &after,

@@ -1,9 +1,10 @@
 //! Connect sessions: one run of a platform's OAuth flow each, from `begin` to accounts or to a named problem.
 //!
 //! `begin` makes one; `callback` consumes its state exactly once, in the browser and by the person who started it; `work` is
-//! the detached part that exchanges, decides and attaches, and that a restart resumes; `select` is the person's choice;
+//! the detached part that exchanges, decides and goes on to `attach`, and that a restart resumes; `select` is the person's choice;
 //! `settle` gives back what an ended session or a disconnected account still has elsewhere.
 
+mod attach;
 mod begin;
 mod callback;
 mod select;

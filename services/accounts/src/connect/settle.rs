@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use kit::clock::millis;
 use kit::grpc::Context;
+use kit::shared::Lock;
+use kit::{Code, Failure};
 use proto::entitlements::v1::ReleaseSlotRequest;
 use proto::tokens::v1::{DetachRequest, DiscardRequest};
 use serde_json::json;
+use tokio::time::Instant;
 
-use super::lease_ms;
+use super::{LOOK, lease_ms};
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::model::incident::Announcement;
@@ -20,6 +23,10 @@ use crate::store::again;
 const AGAIN: Duration = Duration::from_secs(5);
 /// A disconnect that is being finished here is not begun elsewhere for this long.
 const ALONE: Duration = Duration::from_secs(30);
+/// How long the one that finishes it is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long after its end a session that cannot go on is resumed again and again.
+const GIVE_UP: Duration = Duration::from_secs(3600);
 
 impl Hub {
     /// Gives back what an ended session owes.
@@ -59,16 +66,14 @@ impl Hub {
 
     /// Finishes an account's disconnect: tokens destroyed, slot given back. Does nothing for one that owes nothing.
     pub(crate) async fn finish_disconnect(&self, workspace_id: &str, id: &str) -> Result<(), Error> {
+        if self.store.leftover(workspace_id, id).await?.is_none() {
+            return Ok(());
+        }
+        // One at a time: a second, slow one must not destroy what was connected after the first.
+        let _alone = self.alone(id).await?;
         let Some(left) = self.store.leftover(workspace_id, id).await? else {
             return Ok(());
         };
-        // Only a filter against double work; the rows' own state is what counts.
-        let _lock = self
-            .store
-            .cache()
-            .shared()
-            .lock(&format!("disconnect:{id}"), ALONE)
-            .await;
         if left.detach_due != 0 {
             let ask = DetachRequest {
                 workspace_id: workspace_id.to_owned(),
@@ -102,6 +107,25 @@ impl Hub {
         Ok(())
     }
 
+    /// The right to finish an account's disconnect, waited for. Without Redis the rows' own state has to do.
+    async fn alone(&self, id: &str) -> Result<Option<Lock>, Error> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self
+                .store
+                .cache()
+                .shared()
+                .lock(&format!("disconnect:{id}"), ALONE)
+                .await
+            {
+                Ok(Some(lock)) => return Ok(Some(lock)),
+                Ok(None) if Instant::now() < until => tokio::time::sleep(LOOK).await,
+                Ok(None) => return Err(Failure::new(Code::Unavailable, "The account is being disconnected.").into()),
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
     /// Resumes sessions that this instance left behind when it ended.
     pub(crate) async fn resume_own(&self) -> Result<(), Error> {
         self.resume(true).await
@@ -116,6 +140,14 @@ impl Hub {
             tracing::info!(session = session.id, step = session.step, "resuming a connect session");
             let hub = self.clone();
             self.tasks.spawn(async move {
+                if hub.clock.now_ms() > session.expires_at_ms + millis(GIVE_UP) {
+                    let failure = Failure::new(
+                        Code::PlatformUnavailable,
+                        "The sign-in could not be finished; try again.",
+                    );
+                    let _ = hub.fail(&session, failure, true).await;
+                    return;
+                }
                 // A native session's redirect is lost with the process: its app cannot have a completion code.
                 if session.is_native() && session.step == "exchange" && session.completion_until_ms == 0 {
                     let _ = hub.fail(&session, crate::error::Error::SessionExpired, true).await;

@@ -3,7 +3,8 @@
 use proto::accounts::v1 as pb;
 use proto::tokens::v1::{Grant, RevocationState};
 
-use super::health::{self, Assessment};
+use super::health::Assessment;
+use super::notices;
 
 /// A row of `accounts`.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -79,9 +80,9 @@ impl AccountRow {
             } else {
                 String::new()
             },
-            auto_refresh: grant.is_some_and(health::renews_itself),
+            auto_refresh: grant.is_some_and(notices::renews_itself),
             last_refreshed_at_ms: date(|grant| grant.last_refreshed_at_ms),
-            token_expires_at_ms: date(health::end_ms),
+            token_expires_at_ms: date(notices::end_ms),
             next_refresh_at_ms: date(|grant| grant.next_refresh_at_ms),
             failed_attempts: grant.map_or(0, |grant| grant.failed_attempts),
             scheduled: Some(pb::ScheduledPosts {

@@ -1,4 +1,7 @@
+use proto::platforms::v1::Renewal;
+
 use super::*;
+use crate::model::notices::{end_ms, notices, renews_itself};
 
 const NOW: i64 = 1_790_000_000_000;
 const DAY: i64 = 24 * 3600 * 1000;

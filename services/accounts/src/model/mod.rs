@@ -5,4 +5,5 @@ pub(crate) mod cursor;
 pub(crate) mod health;
 pub(crate) mod incident;
 pub(crate) mod listing;
+pub(crate) mod notices;
 pub(crate) mod session;

@@ -9,9 +9,9 @@ use serde_json::json;
 use crate::cache::Snapshot;
 use crate::error::Error;
 use crate::hub::Hub;
-use crate::model::health::notices;
 use crate::model::incident::Announcement;
 use crate::model::listing::{self, is_amber, is_connected};
+use crate::model::notices::notices;
 use crate::store::again;
 
 /// Most accounts that one call asks the health of.

@@ -1,8 +1,7 @@
-//! Accounts and the mirror of their grants.
+//! Accounts: one row for each social account that a workspace ever connected, under one id for ever.
 
 use kit::db;
-use prost::Message;
-use proto::tokens::v1::{Grant, RevocationState};
+use proto::tokens::v1::RevocationState;
 
 use super::{Change, Store};
 use crate::error::Error;
@@ -16,15 +15,6 @@ macro_rules! columns {
          connected_at_ms, connected_by_id, connected_by_name, disconnected_at_ms, grant_id, health_since_ms, assessment, \
          announced_end_ms, plan_locked, scheduled_count, scheduled_next_at_ms, revocation, version"
     };
-}
-
-/// What is left to do elsewhere after a disconnect.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub(crate) struct Leftover {
-    pub(crate) workspace_id: String,
-    pub(crate) id: String,
-    pub(crate) detach_due: i64,
-    pub(crate) release_due: i64,
 }
 
 impl Store {
@@ -51,29 +41,6 @@ impl Store {
             .fetch_optional(self.db.pool())
             .await?;
         row.ok_or(Error::AccountNotFound)
-    }
-
-    /// The mirrored grants of a workspace.
-    pub(super) async fn grants(&self, workspace_id: &str) -> Result<Vec<Grant>, Error> {
-        let all = "SELECT snapshot FROM grants WHERE workspace_id = $1";
-        let rows: Vec<Vec<u8>> = sqlx::query_scalar(all)
-            .bind(workspace_id)
-            .fetch_all(self.db.pool())
-            .await?;
-        rows.iter()
-            .map(|bytes| Grant::decode(bytes.as_slice()).map_err(|_| Error::Corrupt("grant")))
-            .collect()
-    }
-
-    /// Version of a mirrored grant; 0 when it is not known.
-    pub(crate) async fn grant_version(&self, workspace_id: &str, id: &str) -> Result<i64, Error> {
-        let one = sqlx::query_scalar("SELECT version FROM grants WHERE workspace_id = $1 AND id = $2");
-        Ok(one
-            .bind(workspace_id)
-            .bind(id)
-            .fetch_optional(self.db.pool())
-            .await?
-            .unwrap_or(0))
     }
 
     /// The rows that the places of a sign-in are or will be: made where there is none, so that an id is for ever.
@@ -113,62 +80,6 @@ impl Store {
         }
         Ok(rows)
     }
-
-    /// Accounts whose disconnect is not finished elsewhere and is due for another try.
-    pub(crate) async fn leftovers(&self, now_ms: i64) -> Result<Vec<Leftover>, Error> {
-        let due = "SELECT workspace_id, id, detach_due, release_due FROM accounts \
-                   WHERE detach_due + release_due > 0 AND cleanup_at_ms <= $1 ORDER BY cleanup_at_ms LIMIT 50";
-        Ok(sqlx::query_as(due).bind(now_ms).fetch_all(self.db.pool()).await?)
-    }
-
-    /// What is left to do for one account.
-    pub(crate) async fn leftover(&self, workspace_id: &str, id: &str) -> Result<Option<Leftover>, Error> {
-        let one = "SELECT workspace_id, id, detach_due, release_due FROM accounts \
-                   WHERE workspace_id = $1 AND id = $2 AND status <> 'connected' AND detach_due + release_due > 0";
-        Ok(sqlx::query_as(one)
-            .bind(workspace_id)
-            .bind(id)
-            .fetch_optional(self.db.pool())
-            .await?)
-    }
-
-    /// The slot of a disconnected account was given back.
-    pub(crate) async fn released(&self, workspace_id: &str, id: &str) -> Result<(), Error> {
-        let done = "UPDATE accounts SET release_due = 0 WHERE workspace_id = $1 AND id = $2 AND status <> 'connected'";
-        sqlx::query(done)
-            .bind(workspace_id)
-            .bind(id)
-            .execute(self.db.pool())
-            .await?;
-        Ok(())
-    }
-
-    /// Accounts that got a slot and were not connected after all.
-    pub(crate) async fn owe_release(&self, workspace_id: &str, ids: &[String], now_ms: i64) -> Result<(), Error> {
-        for id in ids {
-            let set = "UPDATE accounts SET release_due = 1, cleanup_at_ms = $3 \
-                       WHERE workspace_id = $1 AND id = $2 AND status <> 'connected'";
-            sqlx::query(set)
-                .bind(workspace_id)
-                .bind(id)
-                .bind(now_ms)
-                .execute(self.db.pool())
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// The next try at what is left to do.
-    pub(crate) async fn postpone_leftover(&self, workspace_id: &str, id: &str, at_ms: i64) -> Result<(), Error> {
-        let set = "UPDATE accounts SET cleanup_at_ms = $3 WHERE workspace_id = $1 AND id = $2";
-        sqlx::query(set)
-            .bind(workspace_id)
-            .bind(id)
-            .bind(at_ms)
-            .execute(self.db.pool())
-            .await?;
-        Ok(())
-    }
 }
 
 /// What connecting writes on an account's row.
@@ -206,32 +117,6 @@ impl Change {
             .bind(grant_id)
             .fetch_all(&mut *self.tx)
             .await?)
-    }
-
-    /// The mirrored grant.
-    pub(crate) async fn grant(&mut self, id: &str) -> Result<Option<Grant>, Error> {
-        let one = sqlx::query_scalar("SELECT snapshot FROM grants WHERE workspace_id = $1 AND id = $2");
-        let bytes: Option<Vec<u8>> = one
-            .bind(&self.workspace_id)
-            .bind(id)
-            .fetch_optional(&mut *self.tx)
-            .await?;
-        bytes
-            .map(|bytes| Grant::decode(bytes.as_slice()).map_err(|_| Error::Corrupt("grant")))
-            .transpose()
-    }
-
-    /// Mirrors a grant unless a newer version is known. False when this one was known already.
-    pub(crate) async fn mirror(&mut self, grant: &Grant) -> Result<bool, Error> {
-        let put = "INSERT INTO grants (workspace_id, id, version, snapshot) VALUES ($1, $2, $3, $4) \
-                   ON CONFLICT (workspace_id, id) DO UPDATE SET version = excluded.version, snapshot = excluded.snapshot \
-                   WHERE grants.version < excluded.version";
-        let put = sqlx::query(put)
-            .bind(&self.workspace_id)
-            .bind(&grant.grant_id)
-            .bind(grant.version)
-            .bind(grant.encode_to_vec());
-        Ok(put.execute(&mut *self.tx).await?.rows_affected() == 1)
     }
 
     /// Makes an account connected: same row, same id, whatever it was before.
@@ -299,19 +184,6 @@ impl Change {
             .bind(id)
             .bind(self.now_ms)
             .bind(queued)
-            .execute(&mut *self.tx)
-            .await?;
-        Ok(())
-    }
-
-    /// The tokens of a disconnected account are destroyed; what becomes of the access at the platform.
-    pub(crate) async fn detached(&mut self, id: &str, revocation: i32) -> Result<(), Error> {
-        let set = "UPDATE accounts SET detach_due = 0, revocation = $3, version = version + 1 \
-                   WHERE workspace_id = $1 AND id = $2 AND status = 'disconnected'";
-        sqlx::query(set)
-            .bind(&self.workspace_id)
-            .bind(id)
-            .bind(i64::from(revocation))
             .execute(&mut *self.tx)
             .await?;
         Ok(())

@@ -5,6 +5,8 @@
 
 pub(crate) mod accounts;
 pub(crate) mod events;
+pub(crate) mod grants;
+pub(crate) mod leftovers;
 pub(crate) mod people;
 pub(crate) mod posts;
 pub(crate) mod sessions;

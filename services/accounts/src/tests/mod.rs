@@ -4,6 +4,8 @@ mod connect;
 mod events;
 mod fakes;
 mod life;
+mod posts;
+mod sessions;
 
 use std::sync::Arc;
 use std::time::Duration;
