@@ -87,7 +87,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let connectors: BTreeMap<_, _> = platforms::adapters().zip(section.apps()?).map(connector).collect();
     let tasks = Tasks::new();
     let tokens = TokensServiceClient::new(kit::grpc::client(&common, kit::grpc::PLATFORMS, &common.peers.tokens));
-    let receipts = receipts::Receipts::new(shared, ring.clone(), clock.clone(), tasks.clone());
+    let receipts = receipts::Receipts::new(shared, ring.clone(), clock.clone(), tasks.clone(), receipts::PATIENCE);
     let service = service::Service {
         connectors,
         receipts,

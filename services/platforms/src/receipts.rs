@@ -48,6 +48,7 @@ struct Inner {
     ring: KeyRing,
     clock: Clock,
     tasks: Tasks,
+    patience: Duration,
     flights: Mutex<HashMap<String, watch::Receiver<Option<Answers>>>>,
     /// What Redis did not take, sealed, with the time when it may be forgotten.
     spill: Mutex<HashMap<String, (i64, Vec<u8>)>>,
@@ -66,12 +67,14 @@ fn unknown(reason: &str) -> Answers {
 }
 
 impl Receipts {
-    pub(crate) fn new(shared: Shared, ring: KeyRing, clock: Clock, tasks: Tasks) -> Self {
+    /// `patience` is how long callers wait.
+    pub(crate) fn new(shared: Shared, ring: KeyRing, clock: Clock, tasks: Tasks, patience: Duration) -> Self {
         Self(Arc::new(Inner {
             shared,
             ring,
             clock,
             tasks,
+            patience,
             flights: Mutex::default(),
             spill: Mutex::default(),
         }))
@@ -80,7 +83,7 @@ impl Receipts {
     /// The kept answers of `id`, or those of the call in flight, or those of `work`, which then runs detached: no caller's
     /// going away stops it.
     pub(crate) async fn once(&self, id: &str, work: Work) -> Answers {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + self.0.patience;
         if let Some(answers) = self.kept(id).await {
             return answers;
         }
@@ -156,7 +159,7 @@ impl Receipts {
 
     /// The right to make the call, or what another replica made of it. Without Redis the right is this process's own.
     async fn own(&self, id: &str) -> Result<Option<Lock>, Box<Answers>> {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + self.0.patience;
         loop {
             match self.0.shared.lock(&key("flight", id), LOCK).await {
                 Ok(Some(lock)) => return Ok(Some(lock)),

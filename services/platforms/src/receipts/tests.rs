@@ -14,8 +14,12 @@ async fn shared() -> Shared {
 }
 
 fn replica(shared: &Shared) -> Receipts {
-    let clock = Clock::manual(1_790_000_000_000);
-    Receipts::new(shared.clone(), KeyRing::parse([RING]).unwrap(), clock, Tasks::new())
+    patient(shared, Duration::from_secs(30))
+}
+
+fn patient(shared: &Shared, patience: Duration) -> Receipts {
+    let (ring, clock) = (KeyRing::parse([RING]).unwrap(), Clock::manual(1_790_000_000_000));
+    Receipts::new(shared.clone(), ring, clock, Tasks::new(), patience)
 }
 
 fn answered(body: &str) -> Answers {
@@ -169,4 +173,17 @@ async fn r6_a_panic_in_a_call_leaves_the_marker_and_no_flight() {
     });
     assert_eq!(receipts.once("att_1", work).await.delivery(), Delivery::Unknown);
     assert_eq!(receipts.once("att_1", forbidden()).await.delivery(), Delivery::Unknown);
+}
+
+#[tokio::test]
+async fn h7_an_answer_after_the_callers_patience_is_kept_for_the_next_one_who_asks() {
+    let receipts = patient(&shared().await, Duration::from_millis(20));
+    let (calls, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    assert_eq!(
+        receipts.once("att_1", work(&calls, &go)).await.delivery(),
+        Delivery::Unknown
+    );
+    go.notify_one();
+    until(|| receipts.0.tasks.is_empty()).await;
+    assert_eq!(body(&receipts.once("att_1", forbidden()).await), "answer 1");
 }
