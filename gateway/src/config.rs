@@ -19,6 +19,10 @@ pub struct Section {
     pub public_url: Url,
     /// The link that native apps have claimed, without a trailing slash; empty = `public_url`.
     pub native_link: String,
+    /// Apple's ids (`TEAM.bundle`) of the apps that have claimed the links.
+    pub apple_app_ids: Vec<String>,
+    /// `package=SHA-256 fingerprint` of the Android apps that have.
+    pub android_apps: Vec<String>,
     /// A client that has not sent its headers after this is closed.
     #[serde(with = "kit::wire::human")]
     pub header_timeout: Duration,
@@ -37,9 +41,9 @@ pub struct Section {
     /// A comment is sent on a silent live stream this often.
     #[serde(with = "kit::wire::human")]
     pub stream_heartbeat: Duration,
-    /// Requests that one person may make in a minute.
+    /// Requests that one person may make in a minute; 0 = any number.
     pub requests_per_minute_person: u32,
-    /// Requests that one workspace may make in a minute.
+    /// Requests that one workspace may make in a minute; 0 = any number.
     pub requests_per_minute_workspace: u32,
     /// Origins of the platforms' consent pages: a form of the page may lead there, and nowhere else.
     pub dialog_origins: Vec<String>,

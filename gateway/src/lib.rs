@@ -4,6 +4,7 @@
 //! behalf and shows what they answer. Browsers, native apps and platforms call it.
 
 pub mod api;
+mod app_links;
 pub mod auth;
 pub(crate) mod avatars;
 pub mod config;

@@ -13,31 +13,46 @@ use crate::state::App;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Refuses a request beyond the budgets of its person and its workspace. Without Redis everybody may go on.
+/// Refuses a request beyond the budgets of its person and its workspace.
 pub(crate) async fn budget(State(app): State<App>, request: Request, next: Next) -> Response {
     let Some(identity) = request.extensions().get::<Identity>() else {
         return next.run(request).await;
     };
-    let workspace = workspace_of(request.uri().path()).or(identity.memberships.first().map(|(id, _)| id.as_str()));
-    let now = app.clock().now_ms();
-    let (person_bucket, workspace_bucket) = (
-        format!("person:{}", identity.user_id),
-        format!("workspace:{}", workspace.unwrap_or_default()),
-    );
+    let first = identity.memberships.first().map(|(workspace, _)| workspace.as_str());
+    let workspace = workspace_of(request.uri().path()).or(first).unwrap_or_default();
+    // A budget belongs to who spends it: strangers who name a workspace must not use up its members'.
+    let is_member = identity.person_in(workspace).is_some();
     let (person, workspace) = tokio::join!(
-        app.shared
-            .take(&person_bucket, app.config.requests_per_minute_person, MINUTE, now),
-        app.shared
-            .take(&workspace_bucket, app.config.requests_per_minute_workspace, MINUTE, now),
+        take(
+            &app,
+            format!("person:{}", identity.user_id),
+            app.config.requests_per_minute_person
+        ),
+        take(
+            &app,
+            format!("workspace:{workspace}"),
+            if is_member {
+                app.config.requests_per_minute_workspace
+            } else {
+                0
+            }
+        ),
     );
-    let waits = [person, workspace].into_iter().filter_map(Result::unwrap_or_default);
-    match waits.max() {
+    match person.max(workspace) {
         Some(wait) => too_many(wait).into_response(),
         None => next.run(request).await,
     }
 }
 
-/// The problem of somebody who asks too often.
-pub(crate) fn too_many(wait: Duration) -> Problem {
+/// How long to wait, if at all. Without Redis everybody may go on.
+async fn take(app: &App, bucket: String, capacity: u32) -> Option<Duration> {
+    if capacity == 0 {
+        return None;
+    }
+    let taken = app.shared.take(&bucket, capacity, MINUTE, app.clock().now_ms()).await;
+    taken.unwrap_or_default()
+}
+
+fn too_many(wait: Duration) -> Problem {
     Problem(Failure::new(Code::RateLimited, "too many requests; wait a moment").retry_after(wait))
 }

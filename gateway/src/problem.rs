@@ -4,6 +4,7 @@
 //! answer there ([`crate::layers`]), so that a body is made in exactly one place: [`ProblemBody::of`].
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -56,7 +57,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.code.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
-        if let Some(wait) = self.0.retry_after {
+        if let Some(wait) = self.0.retry_after.or(usual_wait(status)) {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response
                 .headers_mut()
@@ -65,6 +66,12 @@ impl IntoResponse for Problem {
         response.extensions_mut().insert(self);
         response
     }
+}
+
+/// Who is told "later" is told when, also where nobody knows better.
+fn usual_wait(status: StatusCode) -> Option<Duration> {
+    let later = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+    later.contains(&status).then_some(Duration::from_secs(5))
 }
 
 /// A problem as RFC 9457 writes it, with the facts of its kind (`limit`, `used`, `missing`, …) beside the named members.

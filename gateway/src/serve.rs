@@ -26,7 +26,7 @@ use crate::avatars::{self, Avatars};
 use crate::config::{Links, Section};
 use crate::problem::Problem;
 use crate::state::{App, Parts};
-use crate::{api, dev, layers, oauth, page, webhooks};
+use crate::{api, app_links, dev, layers, oauth, page, webhooks};
 
 /// Requests under way may take this long once the process is told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -93,6 +93,7 @@ pub fn router(app: &App) -> Router {
         .merge(api::router(app))
         .merge(oauth::router())
         .merge(webhooks::router())
+        .merge(app_links::router())
         .merge(dev::router(app))
         .merge(page::router())
         .fallback(|| async { Problem::not_found() })

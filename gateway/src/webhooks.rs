@@ -4,6 +4,8 @@
 //! answered with 2xx: the platform must try again.
 
 use axum::Json;
+use std::collections::HashMap;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{OriginalUri, Request, State};
@@ -45,29 +47,29 @@ struct Deletion {
     confirmation_code: String,
 }
 
-async fn meta(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<Response, Problem> {
-    accept(&app, "meta", uri, request).await
+async fn meta(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    accept(&app, "meta", request).await
 }
 
-async fn instagram(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<Response, Problem> {
-    accept(&app, "instagram", uri, request).await
+async fn instagram(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    accept(&app, "instagram", request).await
 }
 
-async fn tiktok(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<Response, Problem> {
-    accept(&app, "tiktok", uri, request).await
+async fn tiktok(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    accept(&app, "tiktok", request).await
 }
 
-async fn meta_deletion(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<Response, Problem> {
-    delete(&app, "meta", uri, request).await
+async fn meta_deletion(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    delete(&app, "meta_deletion", request).await
 }
 
-async fn instagram_deletion(State(app): State<App>, uri: OriginalUri, request: Request) -> Result<Response, Problem> {
-    delete(&app, "instagram", uri, request).await
+async fn instagram_deletion(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    delete(&app, "instagram_deletion", request).await
 }
 
 /// A platform that removed our app or withdrew a permission. One address may serve for deletions too.
-async fn accept(app: &App, source: &str, uri: OriginalUri, request: Request) -> Result<Response, Problem> {
-    let events = verify(app, source, &uri, request).await?;
+async fn accept(app: &App, source: &str, request: Request) -> Result<Response, Problem> {
+    let events = verify(app, source, request).await?;
     apply(app, &events).await?;
     let deletes = events.iter().any(|event| event.kind() == Kind::DataDeletion);
     Ok(if deletes {
@@ -78,21 +80,18 @@ async fn accept(app: &App, source: &str, uri: OriginalUri, request: Request) -> 
 }
 
 /// The address of deletions: what comes here is one, although its body looks like any other removal.
-async fn delete(app: &App, source: &str, uri: OriginalUri, request: Request) -> Result<Response, Problem> {
-    let mut events = verify(app, source, &uri, request).await?;
-    for event in &mut events {
-        event.set_kind(Kind::DataDeletion);
-    }
+async fn delete(app: &App, source: &str, request: Request) -> Result<Response, Problem> {
+    let events = verify(app, source, request).await?;
     apply(app, &events).await?;
     Ok(confirm(app, &events))
 }
 
-async fn verify(app: &App, source: &str, uri: &OriginalUri, request: Request) -> Result<Vec<PlatformEvent>, Problem> {
+async fn verify(app: &App, source: &str, request: Request) -> Result<Vec<PlatformEvent>, Problem> {
     let (parts, body) = request.into_parts();
     let body = read_body(body, app.config.max_body_bytes).await?;
     let message = VerifyCallbackRequest {
         source: source.to_owned(),
-        headers: signature_headers(&parts.headers, uri.path()),
+        headers: signature_headers(&parts.headers),
         body: body.to_vec(),
     };
     let context = Context::background().within(app.config.request_timeout);
@@ -117,14 +116,10 @@ async fn apply(app: &App, events: &[PlatformEvent]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Signatures, and under `:path` which of a platform's callbacks was called: their bodies look alike.
-fn signature_headers(headers: &HeaderMap, path: &str) -> std::collections::HashMap<String, String> {
+/// The headers that signatures are made of, and no other.
+fn signature_headers(headers: &HeaderMap) -> HashMap<String, String> {
     let text = |name: &&str| Some(((*name).to_owned(), headers.get(*name)?.to_str().ok()?.to_owned()));
-    SIGNATURES
-        .iter()
-        .filter_map(text)
-        .chain([(":path".to_owned(), path.to_owned())])
-        .collect()
+    SIGNATURES.iter().filter_map(text).collect()
 }
 
 /// The code is derived from the event, so that a repetition is told the same.

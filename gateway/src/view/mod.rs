@@ -7,6 +7,7 @@ mod account;
 mod catalogue;
 mod diagnostics;
 mod event;
+mod health;
 mod notification;
 mod platform;
 mod post;
@@ -21,13 +22,11 @@ use kit::identity::Role;
 
 use crate::config::Links;
 
-pub use account::{
-    AccountLinks, AccountView, Fix, HealthView, Impact, NoticeView, Permission, PersonRef, PublishCapability,
-    ReasonView, TokenView, account, impact,
-};
+pub use account::{AccountLinks, AccountView, Impact, PersonRef, PublishCapability, TokenView, account, impact};
 pub use catalogue::Catalogue;
 pub use diagnostics::{DiagnosticsView, GrantView, ScopeSets, ScopeView, diagnostics};
 pub use event::{EventView, Toast, ToastParams, event, toast};
+pub use health::{Fix, HealthView, NoticeView, Permission, ReasonView};
 pub use notification::{NotificationView, notification};
 pub use platform::{
     AccountUsage, ConnectorView, EntitlementsView, PlatformAvailabilityView, PlatformView, entitlements, platform,

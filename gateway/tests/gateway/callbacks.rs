@@ -267,8 +267,8 @@ async fn a_deletion_is_confirmed_with_an_address_and_a_code_that_stay_the_same()
     assert_eq!(first, again);
     let url = first["url"].as_str().unwrap();
     assert!(url.ends_with(first["confirmation_code"].as_str().unwrap()));
-    let applied: ApplyPlatformEventRequest = gateway.answers.last("ApplyPlatformEvent");
-    assert_eq!(applied.event.unwrap().kind(), Kind::DataDeletion);
+    let asked: VerifyCallbackRequest = gateway.answers.last("VerifyCallback");
+    assert_eq!(asked.source, "meta_deletion");
     let told = gateway
         .get(url.strip_prefix("http://127.0.0.1:8080").unwrap())
         .send()

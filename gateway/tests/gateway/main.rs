@@ -12,3 +12,4 @@ mod people;
 mod problems;
 mod server;
 mod support;
+mod tokens;

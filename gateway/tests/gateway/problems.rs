@@ -66,6 +66,8 @@ async fn waiting_is_told_in_whole_seconds() {
         (answer.status, answer.header("retry-after")),
         (StatusCode::SERVICE_UNAVAILABLE, "2")
     );
+    let gateway = failing(Failure::new(Code::RateLimited, "a moment ago")).await;
+    assert_eq!(gateway.get(ACCOUNT).by(OWNER).send().await.header("retry-after"), "5");
 }
 
 #[tokio::test]

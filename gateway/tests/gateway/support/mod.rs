@@ -51,6 +51,8 @@ const SETTINGS: &str = r#"
     listen = "127.0.0.1:0"
     public_url = "http://127.0.0.1:8080"
     native_link = "https://app.example"
+    apple_app_ids = ["TEAM.example"]
+    android_apps = ["example=AA:BB"]
     header_timeout = "300ms"
     request_timeout = "5s"
     max_body_bytes = 16384
