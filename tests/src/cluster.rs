@@ -16,8 +16,8 @@ use crate::processes::{Hub, MEMBERS};
 use crate::{Api, Form, Sandbox, Settings, addresses};
 
 enum Running {
-    Embedded(Embedded),
-    Processes(Hub),
+    Embedded(Box<Embedded>),
+    Processes(Box<Hub>),
 }
 
 /// A hub with its own data, addresses and platforms.
@@ -36,8 +36,8 @@ impl Cluster {
         let mut settings = Settings::of(addresses);
         settings.extend(more);
         let running = match form {
-            Form::Embedded => Running::Embedded(Embedded::start(settings).await?),
-            Form::Processes => Running::Processes(Hub::start(settings, addresses).await?),
+            Form::Embedded => Running::Embedded(Box::new(Embedded::start(settings).await?)),
+            Form::Processes => Running::Processes(Box::new(Box::pin(Hub::start(settings, addresses)).await?)),
         };
         let sandbox = Sandbox::at(&format!("http://{}:8090", addresses[0]))?;
         Ok(Self {

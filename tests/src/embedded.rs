@@ -28,7 +28,12 @@ impl Embedded {
         let clock = Clock::manual(millis(SystemTime::UNIX_EPOCH.elapsed()?));
         let ticking = AbortOnDropHandle::new(tokio::spawn(tick(clock.clone())));
         let hub = cluster::Hub::start(cluster::Config::derived(layers)?, clock.clone()).await?;
-        Ok(Self { hub, clock, folder, _ticking: ticking })
+        Ok(Self {
+            hub,
+            clock,
+            folder,
+            _ticking: ticking,
+        })
     }
 
     pub(crate) fn clock(&self) -> &Clock {

@@ -39,7 +39,7 @@ pub async fn each_form(test: impl AsyncFn(&Cluster) -> Outcome) -> Outcome {
 /// As [`each_form`], with `section.key` settings of its own.
 pub async fn each_form_with(settings: &[(&str, &str)], test: impl AsyncFn(&Cluster) -> Outcome) -> Outcome {
     for form in Form::chosen() {
-        run(form, settings, &test).await?;
+        Box::pin(run(form, settings, &test)).await?;
     }
     Ok(())
 }
@@ -47,7 +47,7 @@ pub async fn each_form_with(settings: &[(&str, &str)], test: impl AsyncFn(&Clust
 /// Runs `test` against the hub in this process only: for tests that move its clock.
 pub async fn in_one_process(test: impl AsyncFn(&Cluster) -> Outcome) -> Outcome {
     if Form::chosen().contains(&Form::Embedded) {
-        run(Form::Embedded, &[], &test).await?;
+        Box::pin(run(Form::Embedded, &[], &test)).await?;
     }
     Ok(())
 }
@@ -58,7 +58,7 @@ pub async fn separate_processes(test: impl AsyncFn(&Cluster, &Hub) -> Outcome) -
         return Ok(());
     }
     let test = async |cluster: &Cluster| test(cluster, cluster.hub().context("no processes")?).await;
-    run(Form::Processes, &[], &test).await
+    Box::pin(run(Form::Processes, &[], &test)).await
 }
 
 async fn run(form: Form, settings: &[(&str, &str)], test: &impl AsyncFn(&Cluster) -> Outcome) -> Outcome {

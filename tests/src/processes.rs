@@ -162,7 +162,11 @@ impl Hub {
         }
         eventually_within(READY, "the gateway is ready", async || {
             let answer = reqwest::get(format!("http://{address}/readyz")).await?;
-            Ok(answer.status().is_success().then_some(()))
+            let ready = answer.status().is_success();
+            if !ready {
+                bail!("{}\n{}", answer.text().await?, self.tail(&format!("{role}-{replica}")));
+            }
+            Ok(Some(()))
         })
         .await
     }

@@ -106,7 +106,7 @@ async fn saying_no_at_the_platform_connects_nothing() -> Outcome {
         flow.callback(&hub.sandbox.consent(&body).await?).await?;
         let session = flow.settled().await?;
         ensure!(
-            session["status"] == "failed" && session["result"]["problem"]["code"] == "oauth-denied",
+            session["status"] == "cancelled" && session["result"]["problem"]["code"] == "oauth-denied",
             "{session}"
         );
         ensure!(owner.accounts().await?.is_empty());

@@ -2,6 +2,7 @@
 //!
 //! One test binary, because linking the hub ten times would cost more than the tests.
 
+mod access;
 mod connect;
 mod disconnect;
 mod page;

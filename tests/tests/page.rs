@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use harness::{Cluster, Consent, Form, Outcome, each_form};
+use harness::{Cluster, Consent, Form, Outcome, each_form, eventually};
 use serde_json::json;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -73,8 +73,15 @@ async fn rendered(url: &str) -> anyhow::Result<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_that_opens_the_page_is_signed_in_as_the_demo_owner() -> Outcome {
-    let hub = Cluster::start(Form::Embedded, &[]).await?;
+    let hub = Cluster::start(Form::Embedded, &[("demo", "true")]).await?;
+    let owner = hub.owner("demo");
+    eventually("the demo accounts are there", async || {
+        Ok((owner.accounts().await?.len() == 4).then_some(()))
+    })
+    .await?;
     let page = rendered(&format!("{}/connections", hub.url())).await?;
-    ensure!(page.contains("Connections") && page.contains("Healthy"), "{page}");
+    for text in ["Connections", "Healthy", "Needs reconnect", "Ada Sandbox"] {
+        ensure!(page.contains(text), "{text} is not on the page: {page}");
+    }
     hub.stop().await
 }

@@ -1,18 +1,10 @@
 //! Several processes serve one workspace, and the death of one costs time, never a token or an event.
 
 use anyhow::{Context, ensure};
-use harness::{Cluster, Outcome, eventually, separate_processes};
-use proto::tokens::v1::{GetAccessTokenRequest, GetAccessTokenResponse};
+use harness::{Outcome, eventually, separate_processes};
 use serde_json::json;
 
-async fn token(hub: &Cluster, replica: usize, account: &str) -> anyhow::Result<GetAccessTokenResponse> {
-    let request = GetAccessTokenRequest {
-        workspace_id: "bakery".to_owned(),
-        account_id: account.to_owned(),
-        min_ttl: None,
-    };
-    Ok(hub.tokens(replica)?.get_access_token(request).await?.into_inner())
-}
+use crate::access::{grows_old, short_lives, token};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_made_through_one_gateway_is_told_by_the_other() -> Outcome {
@@ -76,11 +68,9 @@ async fn without_redis_everything_works_more_slowly() -> Outcome {
 async fn r5_a_renewal_survives_the_death_of_the_process_that_asked_for_it() -> Outcome {
     separate_processes(async |hub, processes| {
         hub.plan("bakery", "professional").await?;
-        let short = json!({"kind": "lifetimes", "access_seconds": 30});
-        hub.sandbox
-            .switch(&json!({"platform": "x", "operation": "exchange", "effect": short}))
-            .await?;
+        short_lives(hub, "x").await?;
         let id = hub.owner("bakery").connect_one(&hub.sandbox, "x", "ada").await?;
+        grows_old(hub, &id).await?;
         // The platform has rotated already when its answer is still on the way.
         let slow = json!({"kind": "delay", "ms": 1500, "when": "after"});
         hub.sandbox

@@ -5,25 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::ensure;
 use futures_util::future::join_all;
 use harness::{Cluster, Outcome, Sandbox, each_form};
-use proto::tokens::v1::{GetAccessTokenRequest, GetAccessTokenResponse};
 use serde_json::{Value, json};
 
-/// New access tokens of `platform` live shorter than anybody asks for.
-async fn short_lives(hub: &Cluster, platform: &str) -> anyhow::Result<u64> {
-    let short = json!({"kind": "lifetimes", "access_seconds": 30});
-    hub.sandbox
-        .switch(&json!({"platform": platform, "operation": "exchange", "effect": short}))
-        .await
-}
-
-async fn token(hub: &Cluster, replica: usize, account: &str) -> anyhow::Result<GetAccessTokenResponse> {
-    let request = GetAccessTokenRequest {
-        workspace_id: "bakery".to_owned(),
-        account_id: account.to_owned(),
-        min_ttl: None,
-    };
-    Ok(hub.tokens(replica)?.get_access_token(request).await?.into_inner())
-}
+use crate::access::{grows_old, short_lives, token};
 
 /// Every refresh token was sent while it was alive, and to one success at most: the sandbox's log is the truth.
 async fn never_spent_twice(hub: &Cluster, platform: &str) -> anyhow::Result<()> {
@@ -53,6 +37,7 @@ async fn fifty_callers_on_two_replicas_share_one_renewal() -> Outcome {
         for platform in ["x", "tiktok"] {
             short_lives(hub, platform).await?;
             let id = owner.connect_one(&hub.sandbox, platform, "ada").await?;
+            grows_old(hub, &id).await?;
             let answers = join_all((0..50).map(|n| token(hub, n % 2, &id))).await;
             let tokens = answers.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
             let first = &tokens[0];
@@ -108,6 +93,7 @@ async fn a_stored_token_that_still_works_is_handed_out_during_an_outage() -> Out
         let id = hub.owner("bakery").connect_one(&hub.sandbox, "x", "ada").await?;
         let down = json!({"platform": "x", "operation": "refresh", "effect": {"kind": "server_error", "status": 503}});
         let switch = hub.sandbox.switch(&down).await?;
+        grows_old(hub, &id).await?;
         let stored = token(hub, 0, &id).await?;
         ensure!(stored.generation == 1, "not the stored token");
         ensure!(
@@ -123,7 +109,7 @@ async fn a_stored_token_that_still_works_is_handed_out_during_an_outage() -> Out
 async fn a_chain_of_renewals_with_trouble_on_the_way_spends_every_token_once() -> Outcome {
     each_form(async |hub| {
         hub.plan("bakery", "professional").await?;
-        let short = json!({"kind": "lifetimes", "access_seconds": 30});
+        let short = json!({"kind": "lifetimes", "access_seconds": 60});
         hub.sandbox.switch(&json!({"platform": "x", "effect": short})).await?;
         let id = hub.owner("bakery").connect_one(&hub.sandbox, "x", "ada").await?;
         let troubles: [Value; 3] = [
@@ -135,6 +121,7 @@ async fn a_chain_of_renewals_with_trouble_on_the_way_spends_every_token_once() -
             let order = json!({"platform": "x", "operation": "refresh", "next": 1, "effect": trouble});
             hub.sandbox.switch(&order).await?;
             let before = token(hub, 0, &id).await?.generation;
+            grows_old(hub, &id).await?;
             let answers = join_all((0..10).map(|n| token(hub, n % 2, &id))).await;
             ensure!(
                 answers.iter().all(Result::is_ok),

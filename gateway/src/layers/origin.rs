@@ -1,5 +1,7 @@
 //! Keeps other sites out: a browser sends our cookie with their requests too, so what changes something must come from our page.
 
+use std::net::IpAddr;
+
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -51,7 +53,9 @@ fn is_known_host(headers: &HeaderMap, public: Option<&str>) -> bool {
         return true;
     };
     let host = authority.host();
-    Some(host) == public || matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+    // A name can be pointed anywhere; an address cannot.
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    Some(host) == public || host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -90,6 +94,7 @@ mod tests {
             &headers(&[("host", "127.0.0.1:8080")]),
             Some("127.0.0.1")
         ));
+        assert!(is_known_host(&headers(&[("host", "127.5.0.1:8080")]), Some("127.0.0.1")));
         assert!(!is_known_host(
             &headers(&[("host", "evil.example:8080")]),
             Some("127.0.0.1")

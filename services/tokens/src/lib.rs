@@ -43,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use audit::Mode as AuditMode;
 pub use error::Error;
-pub use section::{AuditSection, Section};
+pub use section::{AuditSection, Section, Sweep, Takeover};
 pub use service::POLICY;
 
 use engine::{Engine, Flights, Parts};
@@ -110,7 +110,9 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
 
     let service =
         TokensServiceServer::new(service::Service::new(engine.clone())).max_decoding_message_size(grpc::MESSAGE_LIMIT);
-    let served = grpc::server(&common, listener, shutdown, POLICY, service).await;
+    let served = grpc::server(&common, listener, shutdown.clone(), POLICY, service).await;
+    // Also when the server could not start: the work that nobody asks for ends by this.
+    shutdown.cancel();
     if !engine.tasks.drain(DRAIN).await {
         tracing::warn!(
             left = engine.tasks.len(),

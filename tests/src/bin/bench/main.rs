@@ -19,8 +19,11 @@ async fn main() -> anyhow::Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve-grpc", listen] => bare::serve_grpc(listen.parse()?).await,
         ["serve-http", listen, grpc] => bare::serve_http(listen.parse()?, grpc).await,
-        [] => measure::all(Duration::from_secs(5)).await,
-        [seconds] => measure::all(Duration::from_secs(seconds.parse().context("seconds per measurement")?)).await,
+        [] => Box::pin(measure::all(Duration::from_secs(5))).await,
+        [seconds] => {
+            let length = Duration::from_secs(seconds.parse().context("seconds per measurement")?);
+            Box::pin(measure::all(length)).await
+        }
         _ => anyhow::bail!("usage: tests/bench [seconds per measurement]"),
     }
 }
