@@ -2,16 +2,22 @@
 
 use tokens::model::State;
 
+use crate::protocol::{Lock, Model, Steps};
+use crate::rows::{Answer, Call, News, Row, Task, Token, first, lineage};
 use crate::rules::Platform;
-use crate::steps::{Lock, Model, Steps};
-use crate::world::{Answer, Call, Row, Task, Token, World, first, lineage};
+use crate::world::World;
 
 impl Model {
     pub(crate) fn outside(&self, steps: &mut Steps<'_>) {
         for at in 0..steps.from.attempts.len() {
             self.call(at, steps);
         }
-        if steps.from.attempts.iter().any(|attempt| attempt.row != Row::None && attempt.age < 2) {
+        if steps
+            .from
+            .attempts
+            .iter()
+            .any(|attempt| attempt.row != Row::None && attempt.age < 2)
+        {
             steps.take("time passes", 0, |world| {
                 for attempt in world.attempts.iter_mut().filter(|attempt| attempt.row != Row::None) {
                     attempt.age = (attempt.age + 1).min(2);
@@ -60,7 +66,9 @@ impl Model {
                     excuse(world, token);
                 }
             });
-            steps.take("a dead caller's call never arrives", at, |world| world.attempts[at].ghost = false);
+            steps.take("a dead caller's call never arrives", at, |world| {
+                world.attempts[at].ghost = false;
+            });
         }
         match attempt.call {
             Call::None => {}
@@ -85,10 +93,7 @@ impl Model {
                 }
             }
             Call::Answered(answer) => steps.take("platforms keeps the answer", at, |world| {
-                (world.attempts[at].call, world.attempts[at].kept) = (Call::None, Some(answer));
-                if let Some(token) = answer.token() {
-                    world.durable.add(token);
-                }
+                self.kept(world, at, answer);
             }),
         }
         if attempt.call != Call::None && fate.cuts > 0 {
@@ -99,12 +104,30 @@ impl Model {
         }
     }
 
+    /// Kept for whoever asks; without that, those who wait just now are all who ever get it.
+    fn kept(&self, world: &mut World, at: usize, answer: Answer) {
+        world.attempts[at].call = Call::None;
+        if self.guards.receipts {
+            world.attempts[at].kept = Some(answer);
+            answer.token().into_iter().for_each(|token| world.durable.add(token));
+            return;
+        }
+        for task in &mut world.tasks {
+            if let Task::Waiting(of, _) = *task
+                && usize::from(of) == at
+            {
+                *task = Task::Holding(of, answer);
+            }
+        }
+    }
+
     fn people(&self, steps: &mut Steps<'_>) {
         let (fate, grant) = (steps.from.fate, steps.from.grant);
         let connected = grant.state != State::Revoked;
         if fate.disconnects > 0 && connected {
             steps.fate("disconnect", 0, |world| {
                 world.fate.disconnects -= 1;
+                world.disconnected = true;
                 world.revoking.add(grant.token);
                 self.detach(world, 0);
             });
@@ -118,19 +141,32 @@ impl Model {
         if fate.reconnects > 0 {
             steps.fate("reconnect", 0, |world| {
                 world.fate.reconnects -= 1;
+                (world.disconnected, world.news) = (false, News::None);
                 world.chains[1].newest = first(1);
                 self.core.connect(&mut world.grant, first(1));
                 for attempt in &mut world.attempts {
                     if attempt.is_unfinished() || attempt.row == Row::Abandoned {
                         attempt.row = Row::Reconnected;
+                        attempt.receipt = attempt.receipt.filter(|_| !self.guards.settled_is_empty);
                     }
                 }
             });
         }
-        if fate.withdrawals > 0 {
+        if fate.withdrawals > 0 && connected {
             steps.fate("withdraw at the platform", 0, |world| {
                 world.fate.withdrawals -= 1;
+                world.news = News::OnTheWay;
                 world.chains[lineage(world.grant.token)].over = true;
+            });
+        }
+        if steps.from.news == News::OnTheWay {
+            steps.take("the withdrawal is announced", 0, |world| {
+                // One that is dead already is left as it is: until the next check, a late answer may still bring it back.
+                let news = self.core.withdraw(&mut world.grant);
+                world.news = if news { News::Told } else { News::None };
+                if !self.guards.withdrawal_moves_on {
+                    world.grant.generation = grant.generation;
+                }
             });
         }
         if fate.ends > 0 && grant.token != 0 && !grant.ended {
@@ -177,7 +213,13 @@ fn deaths(steps: &mut Steps<'_>) {
             });
         }
     }
-    if fate.flushes > 0 && steps.from.attempts.iter().any(|attempt| attempt.marker || attempt.kept.is_some()) {
+    if fate.flushes > 0
+        && steps
+            .from
+            .attempts
+            .iter()
+            .any(|attempt| attempt.marker || attempt.kept.is_some())
+    {
         steps.fate("flush Redis", 0, |world| {
             world.fate.flushes -= 1;
             for at in 0..world.attempts.len() {
@@ -185,6 +227,9 @@ fn deaths(steps: &mut Steps<'_>) {
                 world.attempts[at].marker = false;
                 if let Some(token) = kept.and_then(Answer::token) {
                     excuse(world, token);
+                    if !world.stores(token) {
+                        world.durable.remove(token);
+                    }
                 }
             }
         });
@@ -206,7 +251,7 @@ fn cut(world: &mut World, at: usize) {
 
 /// Fate destroyed a copy of a token: whoever looks for it later knows why.
 fn excuse(world: &mut World, token: Token) {
-    if !world.holds(token) && world.grant.token != token {
+    if !world.holds(token) {
         world.excused.add(token);
     }
 }

@@ -10,7 +10,8 @@ use tokens::model::schedule::{DAY_MS, may_refresh};
 use tokens::model::sight::View;
 use tokens::model::{Facts, Grant, Policy, Refusal, State, Traits};
 
-use crate::world::{Answer, Attempt, Stored, Token, World};
+use crate::rows::{Answer, Attempt, Row, Stored, Token};
+use crate::world::World;
 
 const NOW: i64 = 1_790_000_000_000;
 /// How old an attempt is by its `age`: fresh, past its deadline of a minute, past both takeover thresholds.
@@ -46,7 +47,11 @@ impl Core {
     pub fn new(platform: Platform) -> Self {
         let repeatable = platform == Platform::Repeatable;
         let traits = Traits {
-            renewal: if repeatable { Renewal::Exchange } else { Renewal::Rotating },
+            renewal: if repeatable {
+                Renewal::Exchange
+            } else {
+                Renewal::Rotating
+            },
             repeatable_refresh: repeatable,
             min_refresh_age_ms: 0,
             announced_refresh: repeatable,
@@ -67,11 +72,19 @@ impl Core {
     }
 
     fn change(&self) -> Rules<'_> {
-        Rules { traits: &self.traits, policy: &self.policy, now: NOW }
+        Rules {
+            traits: &self.traits,
+            policy: &self.policy,
+            now: NOW,
+        }
     }
 
     fn credential(&self, token: Token) -> Credential {
-        let refresh_token = if self.traits.repeatable_refresh { String::new() } else { format!("r{token}") };
+        let refresh_token = if self.traits.repeatable_refresh {
+            String::new()
+        } else {
+            format!("r{token}")
+        };
         Credential {
             access_token: format!("a{token}"),
             refresh_token,
@@ -81,7 +94,7 @@ impl Core {
         }
     }
 
-    fn grant(&self, stored: &Stored) -> Grant {
+    fn grant(&self, stored: Stored) -> Grant {
         let error = |class, code| Some(Refusal::new(class, code, ""));
         Grant {
             id: "grt".into(),
@@ -100,7 +113,11 @@ impl Core {
             data_access_expires_at_ms: 0,
             granted_scopes: Vec::new(),
             dead: None,
-            last_error: if stored.refused_for_good { error(ErrorClass::Revoked, "invalid_grant") } else { None },
+            last_error: if stored.refused_for_good {
+                error(ErrorClass::Revoked, "invalid_grant")
+            } else {
+                None
+            },
             refusals: i64::from(stored.refusals),
             troubles: i64::from(stored.troubled),
             last_attempt_at_ms: 0,
@@ -117,14 +134,17 @@ impl Core {
 
     /// Changes the row by a rule of the service.
     fn by<T>(&self, stored: &mut Stored, rule: impl FnOnce(Rules<'_>, &mut Grant) -> T) -> T {
-        let mut grant = self.grant(stored);
+        let mut grant = self.grant(*stored);
         let done = rule(self.change(), &mut grant);
         *stored = Stored {
             generation: u8::try_from(grant.generation).unwrap(),
             state: grant.state,
             refusals: u8::try_from(grant.refusals).unwrap(),
             troubled: grant.troubles > 0,
-            refused_for_good: grant.last_error.as_ref().is_some_and(|error| weight(error.class()) == Weight::Permanent),
+            refused_for_good: grant
+                .last_error
+                .as_ref()
+                .is_some_and(|error| weight(error.class()) == Weight::Permanent),
             ended: grant.access_ended(NOW),
             token: stored.token,
         };
@@ -136,7 +156,7 @@ impl Core {
     }
 
     /// The statement that claims looks at the state, the engine before it at the dates.
-    pub fn may_refresh(&self, stored: &Stored) -> bool {
+    pub fn may_refresh(&self, stored: Stored) -> bool {
         stored.state.is_live() && may_refresh(&self.grant(stored), &self.traits, NOW)
     }
 
@@ -147,10 +167,16 @@ impl Core {
             incarnation: if former { "before".into() } else { "now".into() },
         };
         let seen = world.unfinished().map(|at| {
-            let Attempt { row, owner: of, former_life, age, .. } = world.attempts[at];
+            let Attempt {
+                row,
+                owner: of,
+                former_life,
+                age,
+                ..
+            } = world.attempts[at];
             Unfinished {
                 owner: owner(usize::from(of), former_life),
-                unknown: row == crate::world::Row::Unknown,
+                unknown: row == Row::Unknown,
                 running_here: world.is_running(who, at),
                 protocol: PROTOCOL,
                 started_at_ms: NOW - AGES_MS[usize::from(age)],
@@ -162,17 +188,28 @@ impl Core {
     /// Reads an answer as the service does, `previous` being the token that is stored.
     pub fn judge(&self, answer: Answer, previous: Token) -> Judged {
         let refused = |class: ErrorClass, code: &str| {
-            Read::Refused(PlatformError { class: class.into(), code: code.into(), ..PlatformError::default() })
+            Read::Refused(PlatformError {
+                class: class.into(),
+                code: code.into(),
+                ..PlatformError::default()
+            })
         };
         let outcome = match answer {
             Answer::Renewed(token) => Read::Renewed(self.credential(token)),
             Answer::Refused => refused(ErrorClass::Revoked, "invalid_grant"),
             Answer::Trouble => refused(ErrorClass::Transient, "503"),
         };
-        let read = InterpretResponse { outcome: Some(outcome), salvaged_refresh_token: String::new() };
+        let read = InterpretResponse {
+            outcome: Some(outcome),
+            salvaged_refresh_token: String::new(),
+        };
         match judge(read, &self.credential(previous)) {
             Outcome::Renewed(new) => {
-                let stored = if self.repeatable() { &new.access_token } else { &new.refresh_token };
+                let stored = if self.repeatable() {
+                    &new.access_token
+                } else {
+                    &new.refresh_token
+                };
                 Judged::Renewed(stored[1..].parse().unwrap())
             }
             Outcome::Refused(refusal) if weight(refusal.class()) == Weight::Trouble => Judged::Trouble(refusal),
@@ -181,7 +218,7 @@ impl Core {
         }
     }
 
-    pub fn heir(&self, stored: &Stored, parent: u8) -> Heir {
+    pub fn heir(&self, stored: Stored, parent: u8) -> Heir {
         is_heir(&self.grant(stored), i64::from(parent))
     }
 
@@ -210,6 +247,13 @@ impl Core {
         if stored.state == State::Revoked {
             stored.token = 0;
         }
+    }
+
+    /// The platform announced that the person withdrew the grant. True when that was news.
+    pub fn withdraw(&self, stored: &mut Stored) -> bool {
+        let refusal = Refusal::new(ErrorClass::Revoked, "withdrawn", "");
+        self.by(stored, |rules, grant| rules.withdrawn(grant, refusal))
+            .is_some()
     }
 
     /// True when the end has come.

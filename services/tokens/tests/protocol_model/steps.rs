@@ -1,105 +1,13 @@
 //! What a tokens process does, one durable effect a step, as `refresh.rs`, `recovery.rs`, `settle.rs` and the store do it.
-//!
-//! Every guard can be taken out, to see that the search finds what it guards against.
 
 use tokens::model::State;
 use tokens::model::attempt::Claim;
 use tokens::model::change::{Heir, Proof};
 
-use crate::rules::{Core, Judged, Platform};
-use crate::world::{Answer, Asking, Attempt, Call, ROWS, Row, Task, Token, World, lineage};
-
-/// What a lock in front of the claim is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lock {
-    /// Redis is down: everybody goes to the database.
-    Absent,
-    /// As it is: may be lost at any moment.
-    Filter,
-    /// As others have it: the lock is all there is, and ends before a slow answer comes.
-    OnlyGuard,
-}
-
-/// What keeps the protocol right. All true is the protocol.
-#[derive(Clone, Copy, Debug)]
-pub struct Guards {
-    /// The partial unique index.
-    pub one_open: bool,
-    /// A renewal is stored only over the generation that it came from.
-    pub lineage: bool,
-    /// … and whoever owns the attempt by now.
-    pub late_is_welcome: bool,
-    /// platforms' copy is forgotten only after ours is used.
-    pub receipt_first: bool,
-    /// A disconnect marks the grant, and the mark is looked at.
-    pub disconnect_wins: bool,
-    /// A detach that leaves accounts takes the attempts along to the new generation.
-    pub lineage_moves: bool,
-    /// A refusal is believed only while the generation is the attempt's.
-    pub refusal_is_checked: bool,
-    /// A sent attempt of a former life gets its one retry only once its call is over or has aged.
-    pub retry_is_late: bool,
-    /// Answers of attempts that were given up are looked for as well.
-    pub late_is_sought: bool,
-    /// An attempt that has been applied keeps no second copy of its answer.
-    pub applied_is_empty: bool,
-}
-
-impl Guards {
-    pub const ALL: Self = Self {
-        one_open: true,
-        lineage: true,
-        late_is_welcome: true,
-        receipt_first: true,
-        disconnect_wins: true,
-        lineage_moves: true,
-        refusal_is_checked: true,
-        retry_is_late: true,
-        late_is_sought: true,
-        applied_is_empty: true,
-    };
-}
-
-/// The protocol at one platform.
-pub struct Model {
-    pub core: Core,
-    pub platform: Platform,
-    pub lock: Lock,
-    pub guards: Guards,
-}
-
-/// A step: what, which process or attempt, and whether fate or people did it.
-#[derive(Clone, Copy, Debug)]
-pub struct Step {
-    pub what: &'static str,
-    pub at: usize,
-    pub fate: bool,
-}
-
-/// Where steps go.
-pub struct Steps<'a> {
-    pub from: &'a World,
-    pub next: &'a mut Vec<(Step, World)>,
-}
-
-impl Steps<'_> {
-    /// A step of the protocol.
-    pub fn take(&mut self, what: &'static str, at: usize, change: impl FnOnce(&mut World)) {
-        self.push(Step { what, at, fate: false }, change);
-    }
-
-    /// A step of fate.
-    pub fn fate(&mut self, what: &'static str, at: usize, change: impl FnOnce(&mut World)) {
-        self.push(Step { what, at, fate: true }, change);
-    }
-
-    fn push(&mut self, step: Step, change: impl FnOnce(&mut World)) {
-        let mut world = self.from.clone();
-        change(&mut world);
-        world.normalize();
-        self.next.push((step, world));
-    }
-}
+use crate::protocol::{Lock, Model, Step, Steps};
+use crate::rows::{Answer, Asking, Attempt, Call, News, Row, Task, Token, lineage};
+use crate::rules::Judged;
+use crate::world::World;
 
 impl Model {
     /// Everything that can happen next.
@@ -109,9 +17,11 @@ impl Model {
             match world.tasks[who] {
                 Task::Killed => steps.take("restart", who, |world| world.tasks[who] = Task::Idle),
                 Task::Idle => self.idle(who, &mut steps),
-                Task::Claimed(at) => steps.take("send", who, |world| self.send(world, who, usize::from(at))),
+                Task::Claimed(at) => steps.take("send", who, |world| send(world, who, usize::from(at))),
                 Task::Waiting(at, asking) => self.waiting(who, usize::from(at), asking, &mut steps),
-                Task::Holding(at, answer) => steps.take("keep the receipt", who, |world| keep(world, who, usize::from(at), answer)),
+                Task::Holding(at, answer) => steps.take("keep the receipt", who, |world| {
+                    self.keep(world, who, usize::from(at), answer);
+                }),
                 Task::Keeping(at, answer) => self.settle(who, usize::from(at), answer, &mut steps),
             }
         }
@@ -123,7 +33,7 @@ impl Model {
         let locked_out = self.lock != Lock::Absent && world.lock.is_some();
         let claim = self.core.claim(world, who);
         let free = claim == Claim::Free || !self.guards.one_open;
-        if world.fate.wants > 0 && free && !locked_out && self.core.may_refresh(&world.grant) {
+        if world.fate.wants > 0 && free && !locked_out && self.core.may_refresh(world.grant) {
             steps.take("claim", who, |world| {
                 world.fate.wants -= 1;
                 world.lock = (self.lock != Lock::Absent).then(|| u8::try_from(who).unwrap());
@@ -133,7 +43,7 @@ impl Model {
         if let Some(at) = world.unfinished() {
             let ours = usize::from(world.attempts[at].owner) == who && !world.attempts[at].former_life;
             let answered = world.attempts[at].receipt.is_some() || world.attempts[at].kept.is_some();
-            if claim == Claim::Adopt {
+            if claim == Claim::Adopt && self.guards.orphans_are_adopted {
                 steps.take("adopt", who, |world| {
                     (world.attempts[at].owner, world.attempts[at].former_life) = (u8::try_from(who).unwrap(), false);
                     world.tasks[who] = Task::Waiting(u8::try_from(at).unwrap(), Asking::Adopted);
@@ -145,12 +55,16 @@ impl Model {
         }
         for (at, attempt) in world.attempts.iter().enumerate() {
             let answered = attempt.receipt.is_some() || attempt.kept.is_some();
-            if self.guards.late_is_sought && attempt.row == Row::Abandoned && answered {
+            let alone = world.tasks.iter().all(|task| task.at() != Some(at));
+            if self.guards.late_is_sought && attempt.row == Row::Abandoned && answered && alone {
                 steps.take("find a late answer", who, |world| self.find(world, who, at));
             }
         }
         let mut ended = world.grant;
-        if world.grant.ended && world.grant.state.is_live() && self.core.expire(&mut ended, world.unfinished().is_some()) {
+        if world.grant.ended
+            && world.grant.state.is_live()
+            && self.core.expire(&mut ended, world.unfinished().is_some())
+        {
             steps.take("expire", who, |world| world.grant = ended);
         }
     }
@@ -169,21 +83,14 @@ impl Model {
         }
     }
 
-    /// The last check, then the call leaves. After the deadline nothing is sent, here and in the platforms service.
-    fn send(&self, world: &mut World, who: usize, at: usize) {
-        let attempt = &mut world.attempts[at];
-        if attempt.age > 0 {
-            if attempt.is_unfinished() {
-                attempt.row = Row::Abandoned;
-            }
-            return idle_again(world, who);
+    /// Our own receipt, before anybody reads the answer.
+    fn keep(&self, world: &mut World, who: usize, at: usize, answer: Answer) {
+        let settled = matches!(world.attempts[at].row, Row::Applied | Row::Reconnected);
+        if !settled || !self.guards.settled_is_empty {
+            world.attempts[at].receipt.get_or_insert(answer);
+            answer.token().into_iter().for_each(|token| world.durable.add(token));
         }
-        (attempt.marker, attempt.call) = (true, Call::Sent);
-        let token = attempt.token;
-        world.tasks[who] = Task::Waiting(u8::try_from(at).unwrap(), Asking::Own);
-        let twin = |(other, attempt): (usize, &Attempt)| other != at && attempt.in_flight() && attempt.token == token && !attempt.retried;
-        let twice = world.attempts.iter().enumerate().any(twin);
-        world.break_if(twice, "R2: one call in flight for one token");
+        world.tasks[who] = Task::Keeping(u8::try_from(at).unwrap(), answer);
     }
 
     fn waiting(&self, who: usize, at: usize, asking: Asking, steps: &mut Steps<'_>) {
@@ -197,7 +104,7 @@ impl Model {
         }
         let forgotten = !lives && !attempt.marker && asking == Asking::Own;
         if forgotten && attempt.age == 0 {
-            return steps.take("send again", who, |world| self.send(world, who, at));
+            return steps.take("send again", who, |world| send(world, who, at));
         }
         match asking {
             Asking::Own => steps.take("mark unknown", who, |world| {
@@ -250,7 +157,10 @@ impl Model {
                             self.core.refuse(&mut world.grant, refusal.clone(), proof);
                         }
                         let died = lived && world.grant.state == State::Dead;
-                        world.break_if(died && self.accepts(world, world.grant.token), "R9: dead only when the platform really refuses");
+                        world.break_if(
+                            died && self.accepts(world, world.grant.token),
+                            "R9: dead only when the platform really refuses",
+                        );
                         acknowledge(world, who, at);
                     });
                 }
@@ -261,13 +171,10 @@ impl Model {
     fn apply(&self, world: &mut World, who: usize, at: usize, token: Token) {
         let (attempt, before) = (world.attempts[at], world.grant);
         if attempt.row == Row::Applied {
-            if self.guards.applied_is_empty {
-                world.attempts[at].receipt = None;
-            }
             return;
         }
         let mine = attempt.is_unfinished() && usize::from(attempt.owner) == who;
-        let heir = match self.core.heir(&world.grant, attempt.parent) {
+        let heir = match self.core.heir(world.grant, attempt.parent) {
             _ if !self.guards.lineage => Heir::Yes,
             _ if !self.guards.late_is_welcome && !mine => Heir::Superseded,
             Heir::Revoked if !self.guards.disconnect_wins => Heir::Yes,
@@ -278,14 +185,18 @@ impl Model {
             Heir::Revoked => world.revoking.add(token),
             Heir::Superseded => {}
         }
-        let attempt = &mut world.attempts[at];
-        attempt.row = if heir == Heir::Yes { Row::Applied } else { Row::Abandoned };
-        attempt.receipt = None;
+        let applied = heir == Heir::Yes;
+        world.attempts[at].row = if applied { Row::Applied } else { Row::Abandoned };
+        world.attempts[at].receipt = None;
         let stored = world.grant.token;
         let newer = (lineage(stored), stored) >= (lineage(before.token), before.token);
         world.break_if(!newer && before.token != 0, "R3: a newer token is never overwritten");
-        world.break_if(world.grant.generation < before.generation, "R3: the generation never goes back");
-        let heir = before.state != State::Revoked && before.token == attempt.token;
+        world.break_if(
+            world.grant.generation < before.generation,
+            "R3: the generation never goes back",
+        );
+        let ended = before.state == State::Revoked || world.news == News::Told;
+        let heir = !ended && before.token == attempt.token;
         world.break_if(heir && stored != token, "R4: a genuine late answer is applied");
     }
 
@@ -295,6 +206,8 @@ impl Model {
         let open = attempt.is_unfinished();
         if open {
             attempt.row = Row::Closed;
+        }
+        if open || self.guards.late_is_sought {
             attempt.receipt = None;
         }
         let unmoved = attempt.parent == world.grant.generation || !self.guards.refusal_is_checked;
@@ -315,12 +228,23 @@ impl Model {
     }
 }
 
-fn keep(world: &mut World, who: usize, at: usize, answer: Answer) {
-    world.attempts[at].receipt.get_or_insert(answer);
-    if let Some(token) = answer.token() {
-        world.durable.add(token);
+/// The last check, then the call leaves. After the deadline nothing is sent, here and in the platforms service.
+fn send(world: &mut World, who: usize, at: usize) {
+    let attempt = &mut world.attempts[at];
+    if attempt.age > 0 {
+        if attempt.is_unfinished() {
+            attempt.row = Row::Abandoned;
+        }
+        return idle_again(world, who);
     }
-    world.tasks[who] = Task::Keeping(u8::try_from(at).unwrap(), answer);
+    (attempt.marker, attempt.call) = (true, Call::Sent);
+    let token = attempt.token;
+    world.tasks[who] = Task::Waiting(u8::try_from(at).unwrap(), Asking::Own);
+    let twin = |(other, attempt): (usize, &Attempt)| {
+        other != at && attempt.in_flight() && attempt.token == token && !attempt.retried
+    };
+    let twice = world.attempts.iter().enumerate().any(twin);
+    world.break_if(twice, "R2: one call in flight for one token");
 }
 
 fn acknowledge(world: &mut World, who: usize, at: usize) {
@@ -337,12 +261,19 @@ fn idle_again(world: &mut World, who: usize) {
 }
 
 fn insert(world: &mut World, who: usize) {
-    let at = world.rows();
-    if at == ROWS {
+    if world.fate.attempts == 0 {
         world.beyond = true;
         return;
     }
+    world.fate.attempts -= 1;
+    let at = world.rows();
     let (parent, token, owner) = (world.grant.generation, world.grant.token, u8::try_from(who).unwrap());
-    world.attempts[at] = Attempt { row: Row::Open, parent, owner, token, ..Attempt::NONE };
+    world.attempts[at] = Attempt {
+        row: Row::Open,
+        parent,
+        owner,
+        token,
+        ..Attempt::NONE
+    };
     world.tasks[who] = Task::Claimed(u8::try_from(at).unwrap());
 }
