@@ -19,6 +19,8 @@ pub struct Fate {
     pub lies: u8,
     /// 5xx, and nothing happened.
     pub troubles: u8,
+    /// `invalid_grant` although the token is good.
+    pub mistakes: u8,
     pub disconnects: u8,
     pub reconnects: u8,
     /// One of several accounts is taken off.
@@ -50,6 +52,7 @@ impl Display for Fate {
             (self.cuts, "cuts"),
             (self.lies, "lies"),
             (self.troubles, "5xx"),
+            (self.mistakes, "wrong refusals"),
             (self.disconnects, "disconnects"),
             (self.reconnects, "reconnects"),
             (self.detaches, "detaches"),

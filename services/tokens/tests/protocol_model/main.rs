@@ -10,7 +10,7 @@
 //! connections, lies, detaches, disconnects and reconnects that it names. What would need more attempts is cut and counted
 //! as "beyond". The searches of `deep` (ignored: they take minutes) allow more.
 //!
-//! Not modelled: several grants on one person, tokens derived for single accounts, tokens salvaged from broken answers,
+//! Not modelled: two tasks of one process, several grants on one person, tokens derived for single accounts, tokens salvaged from broken answers,
 //! platforms that give each caller another pair, clocks that disagree, and losing the database.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 #![allow(
@@ -151,10 +151,10 @@ fn r9_a_grant_dies_only_of_a_real_refusal_or_of_its_own_end() {
             wants: 2,
             ends: 1,
             troubles: 1,
-            withdrawals: 1,
             ..Fate::calm()
         };
-        holds(platform, Lock::Absent, fate);
+        holds(platform, Lock::Absent, Fate { withdrawals: 1, ..fate });
+        holds(platform, Lock::Absent, Fate { mistakes: 1, ..fate });
     }
 }
 

@@ -85,6 +85,12 @@ impl Model {
                         world.attempts[at].call = Call::Answered(Answer::Trouble);
                     });
                 }
+                if fate.mistakes > 0 {
+                    steps.fate("the platform refuses a good token", at, |world| {
+                        world.fate.mistakes -= 1;
+                        world.attempts[at].call = Call::Answered(Answer::Refused);
+                    });
+                }
                 if fate.troubles > 0 {
                     steps.fate("the platform answers 5xx", at, |world| {
                         world.fate.troubles -= 1;
