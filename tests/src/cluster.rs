@@ -13,7 +13,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::embedded::Embedded;
 use crate::processes::{Hub, MEMBERS};
-use crate::{Api, Form, Sandbox, Settings, addresses};
+use crate::{Api, Form, Layout, Sandbox, Settings, addresses};
 
 enum Running {
     Embedded(Box<Embedded>),
@@ -32,12 +32,17 @@ pub struct Cluster {
 impl Cluster {
     /// Starts one and waits until it is ready.
     pub async fn start(form: Form, more: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::start_as(form, Layout::default(), more).await
+    }
+
+    /// As [`Cluster::start`]; separate processes are those of `layout`.
+    pub async fn start_as(form: Form, layout: Layout, more: &[(&str, &str)]) -> anyhow::Result<Self> {
         let addresses = addresses();
         let mut settings = Settings::of(addresses);
         settings.extend(more);
         let running = match form {
             Form::Embedded => Running::Embedded(Box::new(Embedded::start(settings).await?)),
-            Form::Processes => Running::Processes(Box::new(Box::pin(Hub::start(settings, addresses)).await?)),
+            Form::Processes => Running::Processes(Box::new(Box::pin(Hub::start(settings, addresses, layout)).await?)),
         };
         let sandbox = Sandbox::at(&format!("http://{}:8090", addresses[0]))?;
         Ok(Self {

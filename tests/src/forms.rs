@@ -54,11 +54,19 @@ pub async fn in_one_process(test: impl AsyncFn(&Cluster) -> Outcome) -> Outcome 
 
 /// Runs `test` against separate processes only, where they can be had: for tests that stop and kill them.
 pub async fn separate_processes(test: impl AsyncFn(&Cluster, &Hub) -> Outcome) -> Outcome {
+    separate_processes_with(&[], test).await
+}
+
+/// As [`separate_processes`], with `section.key` settings of its own.
+pub async fn separate_processes_with(
+    settings: &[(&str, &str)],
+    test: impl AsyncFn(&Cluster, &Hub) -> Outcome,
+) -> Outcome {
     if !Form::chosen().contains(&Form::Processes) {
         return Ok(());
     }
     let test = async |cluster: &Cluster| test(cluster, cluster.hub().context("no processes")?).await;
-    Box::pin(run(Form::Processes, &[], &test)).await
+    Box::pin(run(Form::Processes, settings, &test)).await
 }
 
 async fn run(form: Form, settings: &[(&str, &str)], test: &impl AsyncFn(&Cluster) -> Outcome) -> Outcome {

@@ -1,7 +1,7 @@
 //! The hub as separate processes of the built binary, on PostgreSQL and a Redis of their own.
 
 use std::fs::File;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-use crate::{Settings, eventually_within, servers};
+use crate::{Proxy, Settings, eventually_within, servers};
 
 /// Debug builds on two busy cores take their time.
 const READY: Duration = Duration::from_secs(60);
@@ -64,48 +64,85 @@ struct Member {
     child: Child,
 }
 
+/// Role and replica of one process.
+pub type Role = (&'static str, usize);
+
+/// Which processes a hub is made of, and how they reach their database.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// In the order they are started.
+    pub members: Vec<Role>,
+    /// PostgreSQL is reached through a [`Proxy`] that tests stall and cut.
+    pub proxied: bool,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        let members = MEMBERS.to_vec();
+        Self {
+            members,
+            proxied: false,
+        }
+    }
+}
+
 /// Running processes; killed by their own ids when it is dropped.
 pub struct Hub {
     settings: Settings,
     database: String,
     addresses: [Ipv4Addr; 2],
+    layout: Layout,
+    proxy: Option<Proxy>,
     members: Mutex<Vec<Member>>,
     folder: TempDir,
 }
 
 impl Hub {
-    pub(crate) async fn start(mut settings: Settings, addresses: [Ipv4Addr; 2]) -> anyhow::Result<Self> {
-        let [first, second] = addresses;
+    pub(crate) async fn start(
+        mut settings: Settings,
+        addresses: [Ipv4Addr; 2],
+        layout: Layout,
+    ) -> anyhow::Result<Self> {
+        let [first, _] = addresses;
         let folder = tempfile::tempdir()?;
         let name = format!("hub_{}", first.octets().map(|octet| octet.to_string()).join("_"));
         let database = servers::database(&name).await?;
-        settings.set("database.url", database.as_str());
+        let proxy = if layout.proxied {
+            Some(Proxy::start(first, &database).await?)
+        } else {
+            None
+        };
+        settings.set("database.url", proxy.as_ref().map_or(database.as_str(), Proxy::url));
         settings.set("redis.url", format!("redis://{first}:6379"));
-        for (service, port) in [("tokens", 50052), ("platforms", 50053)] {
-            settings.set(
-                &format!("{service}.url"),
-                format!("http://{first}:{port},http://{second}:{port}"),
-            );
+        for service in ["tokens", "platforms", "accounts"] {
+            let replicas = layout.members.iter().filter(|(role, _)| *role == service);
+            let urls: Vec<String> = replicas
+                .map(|(role, replica)| format!("http://{}", listens(addresses, role, *replica)))
+                .collect();
+            settings.set(&format!("{service}.url"), urls.join(","));
         }
         let hub = Self {
             settings,
             database,
             addresses,
+            layout,
+            proxy,
             members: Mutex::default(),
             folder,
         };
         hub.start_redis()?;
         hub.listening("redis", format!("{first}:6379")).await?;
-        for (role, replica) in MEMBERS {
-            hub.start_member(role, replica)?;
+        for (role, replica) in &hub.layout.members {
+            hub.start_member(role, *replica)?;
         }
-        for (role, replica) in MEMBERS {
-            hub.ready(role, replica).await?;
+        for (role, replica) in &hub.layout.members {
+            hub.ready(role, *replica).await?;
         }
         Ok(hub)
     }
 
-    fn start_redis(&self) -> anyhow::Result<()> {
+    /// Starts its Redis (again), empty.
+    pub fn start_redis(&self) -> anyhow::Result<()> {
         let address = self.addresses[0].to_string();
         let arguments = ["--bind", &address, "--port", "6379", "--save", "", "--appendonly", "no"];
         let mut command = Command::new("redis-server");
@@ -115,8 +152,15 @@ impl Hub {
 
     /// Starts a role (again). `replica` is 0, or 1 where there are two.
     pub fn start_member(&self, role: &str, replica: usize) -> anyhow::Result<()> {
+        self.start_member_with(role, replica, &[])
+    }
+
+    /// As [`Hub::start_member`], with `section.key` settings of its own.
+    pub fn start_member_with(&self, role: &str, replica: usize, more: &[(&str, &str)]) -> anyhow::Result<()> {
         let name = format!("{role}-{replica}");
-        let index = MEMBERS
+        let index = self
+            .layout
+            .members
             .iter()
             .position(|member| *member == (role, replica))
             .context("no such member")?;
@@ -126,9 +170,10 @@ impl Hub {
         if replica > 0 {
             own.set(
                 &format!("{role}.listen"),
-                format!("{}:{}", self.addresses[replica], port(role)),
+                listens(self.addresses, role, replica).to_string(),
             );
         }
+        own.extend(more);
         let mut command = Command::new(binary()?);
         command
             .arg(role)
@@ -155,7 +200,7 @@ impl Hub {
 
     /// Waits until a role accepts connections, and a gateway says that it is ready.
     pub async fn ready(&self, role: &str, replica: usize) -> anyhow::Result<()> {
-        let address = format!("{}:{}", self.addresses[replica], port(role));
+        let address = listens(self.addresses, role, replica).to_string();
         self.listening(&format!("{role}-{replica}"), address.clone()).await?;
         if role != "gateway" {
             return Ok(());
@@ -185,7 +230,8 @@ impl Hub {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn runs(&self, name: &str) -> bool {
+    /// True while a member has not ended, by itself or otherwise.
+    pub fn runs(&self, name: &str) -> bool {
         let mut members = self.members();
         members
             .iter_mut()
@@ -221,6 +267,21 @@ impl Hub {
             "no signal sent"
         );
         Ok(())
+    }
+
+    /// Where a member listens.
+    pub fn address(&self, role: &str, replica: usize) -> SocketAddr {
+        listens(self.addresses, role, replica)
+    }
+
+    /// Its Redis.
+    pub fn redis(&self) -> String {
+        format!("redis://{}:6379", self.addresses[0])
+    }
+
+    /// What stands between the members and PostgreSQL, where something does.
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
     }
 
     /// URL of its PostgreSQL database.
@@ -263,10 +324,18 @@ impl Hub {
 
     #[expect(clippy::print_stderr, reason = "shown by the test runner beside the failure")]
     pub(crate) fn report(&self) {
-        for (role, replica) in MEMBERS {
+        for (role, replica) in &self.layout.members {
             let name = format!("{role}-{replica}");
             eprintln!("--- {name}\n{}", self.tail(&name));
         }
+    }
+}
+
+/// Third replicas share the second's address, on ports of their own.
+fn listens(addresses: [Ipv4Addr; 2], role: &str, replica: usize) -> SocketAddr {
+    match replica {
+        0 | 1 => (addresses[replica], port(role)).into(),
+        _ => (addresses[1], port(role) + 100).into(),
     }
 }
 

@@ -5,6 +5,7 @@
 mod access;
 mod connect;
 mod disconnect;
+mod fault_points;
 mod page;
 mod plans;
 mod reconnect;

@@ -1,6 +1,6 @@
 //! Named points at which tests kill, stop or hold a process, to see that nothing is lost there.
 //!
-//! Compiled in only with the cargo feature `faults`, which no release image has. `tokens.faults` says what happens where:
+//! Compiled into debug builds, which all tests run on, and with the cargo feature `faults`; never into a release image. `tokens.faults` says what happens where:
 //! `after_receipt:kill`, `after_claim:stop`, `inside_apply:hold:2000` (milliseconds), several separated by commas.
 
 /// A step of the refresh protocol.
@@ -78,7 +78,7 @@ pub fn parse(list: &str) -> Option<Vec<(Point, Act)>> {
         .collect()
 }
 
-#[cfg(not(feature = "faults"))]
+#[cfg(not(any(feature = "faults", debug_assertions)))]
 mod points {
     //! Not compiled in: every point is nothing.
     use super::{Act, Point};
@@ -93,7 +93,7 @@ mod points {
     pub async fn hit(_: Point) {}
 }
 
-#[cfg(feature = "faults")]
+#[cfg(any(feature = "faults", debug_assertions))]
 mod points {
     //! Compiled in for tests.
     use std::sync::OnceLock;
