@@ -2,16 +2,15 @@
 //!
 //! There are two tokens processes, one grant, one platform (four ways to treat a token that comes again), the platforms
 //! service with its receipts in Redis, the database, and people. What is decided is decided by the very functions of
-//! `tokens::model`; the order of durable effects is that of the engine and the store. A process may stop at any step for
-//! any time: it just does not step while others and time do, so pauses have no bound. Time is relative: before the
-//! deadline, after it, after the takeover threshold; a platform may answer at any of them, or never be heard.
+//! `tokens::model`; the order of durable effects is that of the engine and the store, but for the three guards that
+//! `protocol` names. A process may stop at any step for any time: it just does not step while others and time do. Time is
+//! relative: before the deadline, after it, after the takeover threshold; a platform answers at any of them, or never.
 //!
-//! Bounds: at most 3 attempts, retries included, and per search the few wants, kills, flushes, broken
-//! connections, lies, detaches, disconnects and reconnects that it names. What would need more attempts is cut and counted
-//! as "beyond". The searches of `deep` (ignored: they take minutes) allow more.
+//! Bounds: at most 3 attempts, retries included, and per search the few wants, kills, flushes, broken connections, lies and
+//! acts of people that it names. What would need more attempts is cut off and counted as "beyond". `deep` allows more.
 //!
-//! Not modelled: two tasks of one process, several grants on one person, tokens derived for single accounts, tokens salvaged from broken answers,
-//! platforms that give each caller another pair, clocks that disagree, and losing the database.
+//! Not modelled: two tasks of one process, several grants of one person, tokens derived for single accounts or salvaged
+//! from broken answers, platforms that give each caller another pair, clocks that disagree, losing the database.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 #![allow(
     unreachable_pub,

@@ -14,8 +14,8 @@ pub enum Lock {
     OnlyGuard,
 }
 
-/// What keeps the protocol right. `retry_is_late`, `late_is_sought` and `settled_is_empty` were brought up by the search
-/// itself; for each, `falsified` prints the run that it prevents.
+/// What keeps the protocol right. `retry_is_late`, `late_is_sought` and `settled_is_empty` are not the engine's yet: the
+/// search brought them up, and `falsified` prints the run that each prevents.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is taken out by itself")]
 pub struct Guards {
