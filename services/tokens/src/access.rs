@@ -23,7 +23,7 @@ use crate::vault::Place;
 use memory::Entry;
 
 /// Longest that a reader waits for a renewal while the stored token is still valid.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Kept back of the caller's time for the way home.
 const MARGIN: Duration = Duration::from_millis(200);
 

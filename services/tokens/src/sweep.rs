@@ -1,9 +1,11 @@
 //! Looks for grants that are due and does what they are due for: the hourly check of workspaces that nobody has open, refreshes
 //! ahead of the end, ends that passed, tokens to derive. Also what is cleaned up from time to time.
 //!
-//! Replicas share the work by leases in the database; a grant that makes trouble does not hold up the others.
+//! Replicas share the work by leases in the database. Each connector has a lane of its own: a platform that hangs fills its lane
+//! and no other, and its grants are not even looked for until there is room again.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kit::clock::millis;
@@ -15,7 +17,7 @@ use crate::model::schedule::{Work, work};
 use crate::refresh::Why;
 
 /// A grant that was leased and not settled is looked at again after this.
-const LEASE_MS: i64 = 300_000;
+const LEASE_MS: i64 = 600_000;
 /// Pieces of work that one look at a grant may find, one after another.
 const PIECES: usize = 4;
 const HOUR: Duration = Duration::from_secs(3600);
@@ -27,18 +29,71 @@ pub struct Pace {
     pub interval: Duration,
     /// Grants leased at a time.
     pub batch: i64,
-    /// Grants worked on at a time.
+    /// Grants of one connector that are worked on at a time.
     pub concurrency: usize,
     /// How long reads of tokens are remembered.
     pub keep_reads: Duration,
 }
 
+/// Work under way, by connector.
+#[derive(Clone)]
+struct Lanes {
+    width: usize,
+    lanes: Arc<Mutex<HashMap<String, Lane>>>,
+}
+
+#[derive(Clone)]
+struct Lane {
+    slots: Arc<Semaphore>,
+    taken: usize,
+}
+
+impl Lanes {
+    fn new(width: usize) -> Self {
+        Self {
+            width,
+            lanes: Arc::default(),
+        }
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, HashMap<String, Lane>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Connectors that have as much to do as they can.
+    fn full(&self) -> Vec<String> {
+        let lanes = self.lanes();
+        lanes
+            .iter()
+            .filter(|(_, lane)| lane.taken >= self.width)
+            .map(|(connector, _)| connector.clone())
+            .collect()
+    }
+
+    fn enter(&self, connector: &str) -> Arc<Semaphore> {
+        let mut lanes = self.lanes();
+        let fresh = || Lane {
+            slots: Arc::new(Semaphore::new(self.width)),
+            taken: 0,
+        };
+        let lane = lanes.entry(connector.to_owned()).or_insert_with(fresh);
+        lane.taken += 1;
+        lane.slots.clone()
+    }
+
+    fn leave(&self, connector: &str) {
+        if let Some(lane) = self.lanes().get_mut(connector) {
+            lane.taken = lane.taken.saturating_sub(1);
+        }
+    }
+}
+
 impl Engine {
     /// Sweeps until the process ends.
     pub async fn sweep_all(&self, pace: Pace) {
-        let slots = Arc::new(Semaphore::new(pace.concurrency));
+        let lanes = Lanes::new(pace.concurrency);
         while !self.draining() {
-            let leased = match self.sweep(pace, &slots).await {
+            let leased = match self.sweep(pace, &lanes).await {
                 Ok(leased) => leased,
                 Err(error) => {
                     tracing::warn!(%error, "the sweep could not look for what is due");
@@ -55,26 +110,26 @@ impl Engine {
     }
 
     /// One round: leases what is due and begins the work. How many there were.
-    async fn sweep(&self, pace: Pace, slots: &Arc<Semaphore>) -> Result<i64, Error> {
+    async fn sweep(&self, pace: Pace, lanes: &Lanes) -> Result<i64, Error> {
         let now = self.now();
         let late = self.store.oldest_due().await?.map_or(0, |due| (now - due).max(0));
         metrics::gauge!("tokens_oldest_due_seconds").set(seconds(late));
         metrics::gauge!("tokens_open_attempts").set(count(self.store.count_unfinished().await?));
         let due = self
             .store
-            .lease_due(now, now.saturating_add(LEASE_MS), pace.batch)
+            .lease_due(now, now.saturating_add(LEASE_MS), pace.batch, &lanes.full())
             .await?;
         let leased = i64::try_from(due.len()).unwrap_or(i64::MAX);
-        for (workspace_id, grant_id) in due {
-            let Ok(slot) = slots.clone().acquire_owned().await else {
-                break;
-            };
-            let engine = self.clone();
+        for (workspace_id, grant_id, connector) in due {
+            let (engine, lanes, slots) = (self.clone(), lanes.clone(), lanes.enter(&connector));
             self.tasks.spawn(async move {
-                if let Err(error) = engine.attend(&workspace_id, &grant_id).await {
+                // Never closed; without a slot there is nothing to do.
+                if let Ok(_slot) = slots.acquire().await
+                    && let Err(error) = engine.attend(&workspace_id, &grant_id).await
+                {
                     tracing::warn!(grant = grant_id, %error, "a grant that was due made trouble");
                 }
-                drop(slot);
+                lanes.leave(&connector);
             });
         }
         Ok(leased)

@@ -148,19 +148,34 @@ impl Store {
         query.fetch_all(self.db.pool()).await?.iter().map(stored).collect()
     }
 
-    /// Leases grants that are due, the longest due first: a process that dies with them loses them after the lease.
-    pub async fn lease_due(&self, now: i64, until: i64, limit: i64) -> Result<Vec<(String, String)>, Error> {
-        let sql = "UPDATE grants SET next_due_at_ms = $2
+    /// Leases grants that are due, the longest due first, but for connectors that have enough to do: workspace, grant, connector.
+    /// A process that dies with them loses them after the lease.
+    pub async fn lease_due(
+        &self,
+        now: i64,
+        until: i64,
+        limit: i64,
+        but: &[String],
+    ) -> Result<Vec<(String, String, String)>, Error> {
+        let others = match but.len() {
+            0 => String::new(),
+            count => format!("AND connector NOT IN ({})", kit::db::placeholders(4, count)),
+        };
+        let sql = format!(
+            "UPDATE grants SET next_due_at_ms = $2
              WHERE next_due_at_ms <= $1 AND id IN (
-                 SELECT id FROM grants WHERE next_due_at_ms IS NOT NULL AND next_due_at_ms <= $1 ORDER BY next_due_at_ms LIMIT $3)
-             RETURNING workspace_id, id";
-        let rows = sqlx::query(sql)
-            .bind(now)
-            .bind(until)
-            .bind(limit)
-            .fetch_all(self.db.pool())
-            .await?;
-        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+                 SELECT id FROM grants WHERE next_due_at_ms IS NOT NULL AND next_due_at_ms <= $1 {others}
+                 ORDER BY next_due_at_ms LIMIT $3)
+             RETURNING workspace_id, id, connector"
+        );
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(now).bind(until).bind(limit);
+        for connector in but {
+            query = query.bind(connector);
+        }
+        let rows = query.fetch_all(self.db.pool()).await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+            .collect()
     }
 
     /// When the grant that is due the longest became due.

@@ -14,7 +14,7 @@ async fn a_disconnect_is_felt_by_every_replica_within_a_second_without_redis() {
     each(|hub| async move {
         let (account, other) = (
             hub.connect("demo", "rotating", "ada").await.remove(0),
-            hub.replica("tokens-1").await,
+            hub.replica("tokens-1"),
         );
         assert!(other.token(&account).await.is_ok());
         // A busy reader: its entry is confirmed all the time.
@@ -94,7 +94,7 @@ async fn s6_a_strict_audit_is_on_disk_before_the_answer() {
     each(|hub| async move {
         let (account, strict) = (
             hub.connect("demo", "rotating", "ada").await.remove(0),
-            hub.strict_replica().await,
+            hub.strict_replica(),
         );
         for reads in 1..5 {
             strict.token(&account).await.unwrap();

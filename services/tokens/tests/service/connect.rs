@@ -64,7 +64,7 @@ async fn a24_an_exchange_whose_process_died_is_resumed_and_not_repeated() {
         hub.tokens.kill();
         asking.abort();
         open.send(true).unwrap();
-        hub.tokens = hub.replica("tokens-0").await;
+        hub.tokens = hub.replica("tokens-0");
         let found = hub.exchange("demo", "rotating", "ada", "cs_1").await;
         assert_eq!(
             (found.platform_user_id.as_str(), hub.fake.truth().exchanges),

@@ -101,7 +101,7 @@ impl Hub {
         let clock = Clock::manual(NOW);
         let (fake, platforms) = Fake::start(clock.clone()).await;
         let db = place.db().await;
-        let tokens = process(&place, &platforms, &clock, "tokens-0", tokens::AuditMode::Buffered).await;
+        let tokens = process(&place, &platforms, &clock, "tokens-0", tokens::AuditMode::Buffered);
         Self {
             fake,
             clock,
@@ -113,7 +113,7 @@ impl Hub {
     }
 
     /// Another process over the same database.
-    pub(crate) async fn replica(&self, instance: &str) -> Process {
+    pub(crate) fn replica(&self, instance: &str) -> Process {
         process(
             &self.place,
             &self.platforms,
@@ -121,11 +121,10 @@ impl Hub {
             instance,
             tokens::AuditMode::Buffered,
         )
-        .await
     }
 
     /// Another process that audits strictly.
-    pub(crate) async fn strict_replica(&self) -> Process {
+    pub(crate) fn strict_replica(&self) -> Process {
         process(
             &self.place,
             &self.platforms,
@@ -133,13 +132,12 @@ impl Hub {
             "tokens-s",
             tokens::AuditMode::Strict,
         )
-        .await
     }
 
     /// Kills the process as -9 does and starts it anew.
-    pub(crate) async fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.tokens.kill();
-        self.tokens = self.replica("tokens-0").await;
+        self.tokens = self.replica("tokens-0");
     }
 
     /// Connects a user; the accounts are named after it.
@@ -336,7 +334,7 @@ fn common(place: &Place, platforms: &str, clock: &Clock, instance: &str) -> Comm
     Common::build(sections, peers, "http://127.0.0.1:1", clock.clone()).unwrap()
 }
 
-async fn process(place: &Place, platforms: &str, clock: &Clock, instance: &str, mode: tokens::AuditMode) -> Process {
+fn process(place: &Place, platforms: &str, clock: &Clock, instance: &str, mode: tokens::AuditMode) -> Process {
     let section = tokens::Section {
         listen: "127.0.0.1:0".parse().unwrap(),
         url: String::new(),
