@@ -37,7 +37,7 @@ pub(crate) fn is_stream(path: &str) -> bool {
 
 /// Live changes. `Last-Event-ID` goes on after an event; `sync.required` says to read everything anew.
 #[utoipa::path(get, path = "/workspaces/{workspace_id}/events", tag = "events",
-    params(("Last-Event-ID" = Option<i64>, Header, description = "The last event that was seen")),
+    params(InWorkspace, ("Last-Event-ID" = Option<i64>, Header, description = "The last event that was seen")),
     responses((status = 200, body = EventView, content_type = "text/event-stream")))]
 pub(crate) async fn stream(
     State(app): State<App>,

@@ -1,7 +1,8 @@
 //! `Idempotency-Key`: one effect and one answer for every repetition of a POST under `/api`.
 //!
 //! accounts keeps keys and answers; the key is claimed before the handler runs and finished after it, in a task that goes on
-//! when the client has gone. An answer that says "try again" frees the key instead of being kept.
+//! when the client has gone. An answer that says "try again" frees the key instead of being kept. Answers are kept sealed: one
+//! that starts a sign-in carries its state and its cookie.
 
 use std::collections::HashMap;
 
@@ -11,7 +12,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use kit::seal::Aad;
 use kit::{Code, Failure};
+use prost::Message as _;
 use proto::accounts::v1::claim_request_response::Outcome;
 use proto::accounts::v1::{ClaimRequestRequest, FinishRequestRequest, StoredAnswer};
 
@@ -61,7 +64,10 @@ async fn claim_and_run(app: App, request: Request, next: Next) -> Result<Respons
         .into_inner();
     match claimed.outcome() {
         Outcome::Claimed => {}
-        Outcome::Replay => return replay(claimed.answer.unwrap_or_default()),
+        Outcome::Replay => {
+            let place = place(&viewer.person.workspace_id, &key);
+            return replay(opened(&app, &place, &claimed.answer.unwrap_or_default())?);
+        }
         Outcome::InProgress => {
             let failure = Failure::new(
                 Code::IdempotencyInProgress,
@@ -95,6 +101,14 @@ async fn run(app: &App, viewer: Viewer, key: String, parts: Parts, body: Bytes, 
         headers: kept_headers(&head.headers),
         body: body.to_vec(),
     });
+    // What cannot be sealed is not kept: the key then stays in progress until it lapses.
+    let answer = match answer.map(|answer| sealed(app, &place(&viewer.person.workspace_id, &key), &answer)).transpose() {
+        Ok(answer) => answer,
+        Err(problem) => {
+            tracing::error!(code = ?problem.0.code, "the answer of a request could not be sealed");
+            return Response::from_parts(head, Body::from(body));
+        }
+    };
     let finish = FinishRequestRequest {
         workspace_id: viewer.person.workspace_id.clone(),
         key,
@@ -106,6 +120,27 @@ async fn run(app: &App, viewer: Viewer, key: String, parts: Parts, body: Bytes, 
         tracing::warn!(code = ?status.code(), "the answer of a request could not be kept");
     }
     Response::from_parts(head, Body::from(body))
+}
+
+/// Where a kept answer belongs.
+fn place<'a>(workspace: &'a str, key: &'a str) -> Aad<'a> {
+    Aad { workspace, record: key, field: "answer", generation: 0 }
+}
+
+fn sealed(app: &App, place: &Aad<'_>, answer: &StoredAnswer) -> Result<StoredAnswer, Problem> {
+    let ring = app.common.signer.ring("answers")?;
+    let body = ring.seal(place, &answer.encode_to_vec()).map_err(|_| unreadable())?;
+    Ok(StoredAnswer { status: answer.status, headers: HashMap::new(), body })
+}
+
+fn opened(app: &App, place: &Aad<'_>, kept: &StoredAnswer) -> Result<StoredAnswer, Problem> {
+    let ring = app.common.signer.ring("answers")?;
+    let plain = ring.open(place, &kept.body).map_err(|_| unreadable())?;
+    StoredAnswer::decode(plain.as_slice()).map_err(|_| unreadable())
+}
+
+fn unreadable() -> Problem {
+    Problem::new(Code::Internal, "the kept answer cannot be read")
 }
 
 /// What a repetition should get again. What says "later" or "not you" is not the request's answer.
@@ -162,7 +197,7 @@ fn replay(answer: StoredAnswer) -> Result<Response, Problem> {
     let status = u16::try_from(answer.status)
         .ok()
         .and_then(|status| StatusCode::from_u16(status).ok());
-    let status = status.ok_or_else(|| Problem::new(Code::Internal, "the kept answer cannot be read"))?;
+    let status = status.ok_or_else(unreadable)?;
     let mut response = (status, Body::from(answer.body)).into_response();
     response.headers_mut().remove(header::CONTENT_TYPE);
     for (name, value) in answer.headers {

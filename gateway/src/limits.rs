@@ -1,5 +1,7 @@
 //! How much one person and one workspace may ask for: budgets over all gateways, `429` with `Retry-After` beyond.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -12,6 +14,23 @@ use crate::session::{Identity, workspace_of};
 use crate::state::App;
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// Of a large budget this part is taken at once and spent here: Redis is then asked once for many requests.
+const LEASE: u32 = 100;
+const MOST_LEASES: u64 = 100_000;
+
+/// What this process has taken of the budgets and not spent.
+pub(crate) struct Leases(moka::sync::Cache<String, Arc<AtomicU32>>);
+
+impl Leases {
+    pub(crate) fn new() -> Self {
+        Self(
+            moka::sync::Cache::builder()
+                .max_capacity(MOST_LEASES)
+                .time_to_idle(MINUTE)
+                .build(),
+        )
+    }
+}
 
 /// Refuses a request beyond the budgets of its person and its workspace.
 pub(crate) async fn budget(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -49,8 +68,21 @@ async fn take(app: &App, bucket: String, capacity: u32) -> Option<Duration> {
     if capacity == 0 {
         return None;
     }
-    let taken = app.shared.take(&bucket, capacity, MINUTE, app.clock().now_ms()).await;
-    taken.unwrap_or_default()
+    let left = app.leases.0.get_with_by_ref(&bucket, Arc::default);
+    let spend = |left: u32| left.checked_sub(1);
+    if left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend).is_ok() {
+        return None;
+    }
+    let lease = (capacity / LEASE).max(1);
+    let taken = app
+        .shared
+        .take(&bucket, capacity / lease, MINUTE, app.clock().now_ms())
+        .await;
+    let wait = taken.unwrap_or_default();
+    if wait.is_none() {
+        left.fetch_add(lease - 1, Ordering::Relaxed);
+    }
+    wait
 }
 
 fn too_many(wait: Duration) -> Problem {

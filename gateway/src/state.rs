@@ -23,6 +23,7 @@ use crate::auth::Auth;
 use crate::avatars::Avatars;
 use crate::config::{Links, Section};
 use crate::layers::content_security_policy;
+use crate::limits::Leases;
 use crate::problem::Problem;
 use crate::session::Viewer;
 use crate::streams::Streams;
@@ -49,6 +50,8 @@ pub struct Inner {
     pub auth: Auth,
     /// Limits over all gateways.
     pub shared: Shared,
+    /// What was taken of the limits and not spent.
+    pub(crate) leases: Leases,
     /// What pages may load; the same for all of them.
     pub(crate) csp: HeaderValue,
     /// Pictures of accounts.
@@ -111,6 +114,7 @@ impl App {
                 .time_to_live(PREFERENCES_LIFETIME)
                 .build(),
             tasks: Tasks::new(),
+            leases: Leases::new(),
             csp: HeaderValue::try_from(csp).unwrap_or(HeaderValue::from_static("default-src 'none'")),
             links: Arc::new(parts.links),
             common: parts.common,

@@ -67,7 +67,7 @@ enum Sort {
 }
 
 /// Connected accounts, those that need attention first.
-#[utoipa::path(get, path = "/workspaces/{workspace_id}/accounts", tag = "accounts",
+#[utoipa::path(get, path = "/workspaces/{workspace_id}/accounts", tag = "accounts", params(InWorkspace, ListQuery),
     responses((status = 200, body = Page<AccountView>)))]
 pub(crate) async fn list(
     State(app): State<App>,
@@ -124,7 +124,7 @@ fn sort(sort: Option<Sort>) -> AccountSort {
 }
 
 /// Counts for the overview and the badge.
-#[utoipa::path(get, path = "/workspaces/{workspace_id}/accounts/summary", tag = "accounts",
+#[utoipa::path(get, path = "/workspaces/{workspace_id}/accounts/summary", tag = "accounts", params(InWorkspace),
     responses((status = 200, body = SummaryView)))]
 pub(crate) async fn summary(
     State(app): State<App>,
@@ -143,7 +143,7 @@ pub(crate) async fn summary(
 }
 
 /// One account, also a disconnected one.
-#[utoipa::path(get, path = "/workspaces/{workspace_id}/accounts/{account_id}", tag = "accounts",
+#[utoipa::path(get, path = "/workspaces/{workspace_id}/accounts/{account_id}", tag = "accounts", params(InAccount),
     responses((status = 200, body = AccountView)))]
 pub(crate) async fn read(
     State(app): State<App>,
@@ -179,7 +179,7 @@ pub(super) async fn answer(app: &App, viewer: &Viewer, account: &Account) -> Res
 
 /// Disconnects: destroys its tokens, keeps its posts and its id. Doing it again changes nothing. For owners and admins.
 #[utoipa::path(delete, path = "/workspaces/{workspace_id}/accounts/{account_id}", tag = "accounts",
-    params(("If-Match" = Option<String>, Header, description = "Only while the account has this ETag")),
+    params(InAccount, ("If-Match" = Option<String>, Header, description = "Only while the account has this ETag")),
     responses((status = 204)))]
 pub(crate) async fn disconnect(
     State(app): State<App>,

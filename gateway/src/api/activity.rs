@@ -46,7 +46,7 @@ pub(crate) struct SupportContext {
 }
 
 /// Recent posts of the account, newest first. Facebook and Instagram.
-#[utoipa::path(get, path = "/workspaces/{workspace_id}/accounts/{account_id}/posts", tag = "posts",
+#[utoipa::path(get, path = "/workspaces/{workspace_id}/accounts/{account_id}/posts", tag = "posts", params(InAccount, Paging),
     responses((status = 200, body = Page<PostView>)))]
 pub(crate) async fn posts(
     State(app): State<App>,
@@ -71,7 +71,7 @@ pub(crate) async fn posts(
 }
 
 /// Publishes a post through the account.
-#[utoipa::path(post, path = "/workspaces/{workspace_id}/accounts/{account_id}/posts", tag = "posts",
+#[utoipa::path(post, path = "/workspaces/{workspace_id}/accounts/{account_id}/posts", tag = "posts", params(InAccount),
     request_body = NewPost, responses((status = 201, body = PostView)))]
 pub(crate) async fn publish(
     State(app): State<App>,
@@ -94,7 +94,7 @@ pub(crate) async fn publish(
 }
 
 /// What happened to the account, newest first.
-#[utoipa::path(get, path = "/workspaces/{workspace_id}/accounts/{account_id}/history", tag = "accounts",
+#[utoipa::path(get, path = "/workspaces/{workspace_id}/accounts/{account_id}/history", tag = "accounts", params(InAccount, Paging),
     responses((status = 200, body = Page<EventView>)))]
 pub(crate) async fn history(
     State(app): State<App>,
@@ -120,7 +120,7 @@ pub(crate) async fn history(
 }
 
 /// Scheduled posts that would fail now.
-#[utoipa::path(get, path = "/workspaces/{workspace_id}/accounts/{account_id}/impact", tag = "health",
+#[utoipa::path(get, path = "/workspaces/{workspace_id}/accounts/{account_id}/impact", tag = "health", params(InAccount),
     responses((status = 200, body = Impact)))]
 pub(crate) async fn impact(
     State(app): State<App>,
@@ -131,7 +131,7 @@ pub(crate) async fn impact(
 }
 
 /// Facts for a support request.
-#[utoipa::path(get, path = "/workspaces/{workspace_id}/accounts/{account_id}/support-context", tag = "health",
+#[utoipa::path(get, path = "/workspaces/{workspace_id}/accounts/{account_id}/support-context", tag = "health", params(InAccount),
     responses((status = 200, body = SupportContext)))]
 pub(crate) async fn support(
     State(app): State<App>,
@@ -156,7 +156,7 @@ pub(crate) async fn support(
 }
 
 /// Asks owners and admins to reconnect the account. For members, who cannot do it themselves.
-#[utoipa::path(post, path = "/workspaces/{workspace_id}/accounts/{account_id}/reconnect-requests", tag = "health",
+#[utoipa::path(post, path = "/workspaces/{workspace_id}/accounts/{account_id}/reconnect-requests", tag = "health", params(InAccount),
     responses((status = 204)))]
 pub(crate) async fn request_reconnect(
     State(app): State<App>,

@@ -25,7 +25,7 @@ pub(crate) struct Check {
 }
 
 /// Checks all accounts at their platforms; results come as events. Again only after ten seconds.
-#[utoipa::path(post, path = "/workspaces/{workspace_id}/account-checks", tag = "health",
+#[utoipa::path(post, path = "/workspaces/{workspace_id}/account-checks", tag = "health", params(InWorkspace),
     responses((status = 202, body = Check)))]
 pub(crate) async fn check_all(
     State(app): State<App>,
@@ -37,7 +37,7 @@ pub(crate) async fn check_all(
 }
 
 /// Checks one account at its platform; the result comes as an event.
-#[utoipa::path(post, path = "/workspaces/{workspace_id}/accounts/{account_id}/checks", tag = "health",
+#[utoipa::path(post, path = "/workspaces/{workspace_id}/accounts/{account_id}/checks", tag = "health", params(InAccount),
     responses((status = 202, body = Check)))]
 pub(crate) async fn check_one(
     State(app): State<App>,
@@ -73,7 +73,7 @@ async fn check(
 }
 
 /// Refreshes the token now, on platforms whose tokens are refreshed ahead of their end.
-#[utoipa::path(post, path = "/workspaces/{workspace_id}/accounts/{account_id}/token-refreshes", tag = "health",
+#[utoipa::path(post, path = "/workspaces/{workspace_id}/accounts/{account_id}/token-refreshes", tag = "health", params(InAccount),
     responses((status = 200, body = AccountView)))]
 pub(crate) async fn refresh(
     State(app): State<App>,
@@ -94,7 +94,7 @@ pub(crate) async fn refresh(
 }
 
 /// Granted and missing scopes, and the dates of the token; never the token. For owners and admins, Facebook and Instagram.
-#[utoipa::path(get, path = "/workspaces/{workspace_id}/accounts/{account_id}/diagnostics", tag = "health",
+#[utoipa::path(get, path = "/workspaces/{workspace_id}/accounts/{account_id}/diagnostics", tag = "health", params(InAccount),
     responses((status = 200, body = DiagnosticsView)))]
 pub(crate) async fn diagnostics(
     State(app): State<App>,

@@ -13,7 +13,7 @@ use crate::state::App;
 use crate::view::{self, NotificationView};
 
 /// Notifications of the workspace, newest first.
-#[utoipa::path(get, path = "/workspaces/{workspace_id}/notifications", tag = "notifications",
+#[utoipa::path(get, path = "/workspaces/{workspace_id}/notifications", tag = "notifications", params(InWorkspace, Paging),
     responses((status = 200, body = Page<NotificationView>)))]
 pub(crate) async fn list(
     State(app): State<App>,
@@ -41,7 +41,7 @@ pub(crate) async fn list(
 }
 
 /// Marks a notification as read.
-#[utoipa::path(put, path = "/workspaces/{workspace_id}/notifications/{notification_id}/read", tag = "notifications",
+#[utoipa::path(put, path = "/workspaces/{workspace_id}/notifications/{notification_id}/read", tag = "notifications", params(InNotification),
     responses((status = 204)))]
 pub(crate) async fn mark_read(
     State(app): State<App>,

@@ -68,7 +68,7 @@ fn complete(item: &mut PathItem) {
     for (operation, statuses) in [
         (
             &mut item.get,
-            &[304_u16, 400, 401, 403, 404, 409, 422, 429, 500, 503, 504][..],
+            &[304_u16, 400, 401, 403, 404, 409, 410, 422, 429, 500, 503, 504][..],
         ),
         (
             &mut item.post,
@@ -84,6 +84,8 @@ fn complete(item: &mut PathItem) {
         ),
     ] {
         if let Some(operation) = operation {
+            name_answers(operation);
+            name_operation(operation);
             for status in statuses {
                 operation
                     .responses
@@ -101,7 +103,9 @@ fn complete(item: &mut PathItem) {
             get,
             header("If-None-Match", "Answered with 304 when it still has this ETag"),
         );
-        if let Some(RefOr::T(answer)) = get.responses.responses.get_mut("200") {
+        if let Some(RefOr::T(answer)) = get.responses.responses.get_mut("200")
+            && !answer.content.contains_key("text/event-stream")
+        {
             answer.headers.insert(
                 "ETag".into(),
                 RefOr::T(HeaderBuilder::new().schema(Some(string())).build()),
@@ -110,16 +114,41 @@ fn complete(item: &mut PathItem) {
     }
 }
 
+/// Handlers of different nouns may share a name; clients' generators may not.
+fn name_operation(operation: &mut Operation) {
+    if let (Some(tag), Some(id)) = (
+        operation.tags.as_ref().and_then(|tags| tags.first()),
+        &operation.operation_id,
+    ) {
+        operation.operation_id = Some(format!("{tag}_{id}"));
+    }
+}
+
+/// Every answer says what it is; the status' own words where the handler says no more.
+fn name_answers(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            status
+                .parse()
+                .map_or("Answer", title)
+                .clone_into(&mut response.description);
+        }
+    }
+}
+
+fn title(status: u16) -> &'static str {
+    let status = http::StatusCode::from_u16(status).ok();
+    status.and_then(|status| status.canonical_reason()).unwrap_or("Problem")
+}
+
 fn add(operation: &mut Operation, parameter: Parameter) {
     operation.parameters.get_or_insert_default().push(RefOr::T(parameter));
 }
 
 fn problem(status: u16) -> Response {
-    let title = http::StatusCode::from_u16(status)
-        .ok()
-        .and_then(|status| status.canonical_reason())
-        .unwrap_or("Problem");
-    let response = ResponseBuilder::new().description(title);
+    let response = ResponseBuilder::new().description(title(status));
     if status == 304 {
         return response.build();
     }

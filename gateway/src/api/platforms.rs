@@ -36,7 +36,7 @@ pub(crate) async fn list(State(app): State<App>, _viewer: Viewer) -> Result<Json
 }
 
 /// Plan, usage and what each platform is under this plan.
-#[utoipa::path(get, path = "/workspaces/{workspace_id}/entitlements", tag = "plans",
+#[utoipa::path(get, path = "/workspaces/{workspace_id}/entitlements", tag = "plans", params(InWorkspace),
     responses((status = 200, body = EntitlementsView)))]
 pub(crate) async fn entitlements(
     State(app): State<App>,
@@ -55,7 +55,7 @@ pub(crate) async fn entitlements(
 }
 
 /// Chooses which accounts stay usable after a downgrade. For owners.
-#[utoipa::path(put, path = "/workspaces/{workspace_id}/entitlements/active-accounts", tag = "plans",
+#[utoipa::path(put, path = "/workspaces/{workspace_id}/entitlements/active-accounts", tag = "plans", params(InWorkspace),
     request_body = ActiveAccounts, responses((status = 200, body = EntitlementsView)))]
 pub(crate) async fn set_active_accounts(
     State(app): State<App>,
@@ -79,7 +79,7 @@ pub(crate) async fn set_active_accounts(
 }
 
 /// "Notify me" for a platform to come.
-#[utoipa::path(put, path = "/workspaces/{workspace_id}/platform-interests/{platform}", tag = "platforms",
+#[utoipa::path(put, path = "/workspaces/{workspace_id}/platform-interests/{platform}", tag = "platforms", params(InPlatform),
     responses((status = 204)))]
 pub(crate) async fn interest(
     State(app): State<App>,

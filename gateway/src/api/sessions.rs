@@ -115,7 +115,7 @@ pub(crate) struct Completion {
 }
 
 /// Starts a run of a platform's OAuth flow: send the person to `authorize_url`. For owners and admins.
-#[utoipa::path(post, path = "/workspaces/{workspace_id}/connect-sessions", tag = "connect",
+#[utoipa::path(post, path = "/workspaces/{workspace_id}/connect-sessions", tag = "connect", params(InWorkspace),
     request_body = ConnectRequest, responses((status = 201, body = SessionView)))]
 pub(crate) async fn begin(
     State(app): State<App>,
@@ -185,7 +185,7 @@ pub(crate) async fn start(
 }
 
 /// How the run is going. For the person who started it.
-#[utoipa::path(get, path = "/workspaces/{workspace_id}/connect-sessions/{session_id}", tag = "connect",
+#[utoipa::path(get, path = "/workspaces/{workspace_id}/connect-sessions/{session_id}", tag = "connect", params(InSession),
     responses((status = 200, body = SessionView)))]
 pub(crate) async fn read(
     State(app): State<App>,
@@ -214,7 +214,7 @@ async fn view(app: &App, viewer: &Viewer, session: Option<ConnectSession>) -> Re
 }
 
 /// Picks one or more of the destinations of a session that is `choosing`.
-#[utoipa::path(post, path = "/workspaces/{workspace_id}/connect-sessions/{session_id}/selection", tag = "connect",
+#[utoipa::path(post, path = "/workspaces/{workspace_id}/connect-sessions/{session_id}/selection", tag = "connect", params(InSession),
     request_body = Selection, responses((status = 200, body = SessionView)))]
 pub(crate) async fn select(
     State(app): State<App>,
@@ -240,7 +240,7 @@ pub(crate) async fn select(
 
 /// Gives up; its reserved place is free again.
 #[utoipa::path(delete, path = "/workspaces/{workspace_id}/connect-sessions/{session_id}", tag = "connect",
-    params(("If-Match" = Option<String>, Header, description = "Only while the session has this ETag")),
+    params(InSession, ("If-Match" = Option<String>, Header, description = "Only while the session has this ETag")),
     responses((status = 204)))]
 pub(crate) async fn cancel(
     State(app): State<App>,
@@ -260,7 +260,7 @@ pub(crate) async fn cancel(
 }
 
 /// Finishes the run of a native app with the code that its link carried.
-#[utoipa::path(post, path = "/workspaces/{workspace_id}/connect-sessions/{session_id}/completion", tag = "connect",
+#[utoipa::path(post, path = "/workspaces/{workspace_id}/connect-sessions/{session_id}/completion", tag = "connect", params(InSession),
     request_body = Completion, responses((status = 200, body = SessionView)))]
 pub(crate) async fn complete(
     State(app): State<App>,
