@@ -27,12 +27,12 @@ export async function all() {
   apply(await read(here()));
 }
 
-/** @param {Document} fresh @param {{notes?: boolean}} [options] */
+/** @param {Document} fresh @param {{notes?: boolean, regroup?: boolean}} [options] */
 export function apply(fresh, options) {
   syncedAt = Date.now();
   document.dispatchEvent(new CustomEvent("sz:synced"));
   const list = document.getElementById("accounts");
-  if (list?.contains(document.activeElement) && regroups(fresh)) {
+  if (!options?.regroup && list?.contains(document.activeElement) && regroups(fresh)) {
     cardsInPlace(fresh);
     settle();
   } else {
@@ -56,13 +56,16 @@ function cardsInPlace(fresh) {
   for (const card of document.querySelectorAll("#accounts [data-group]")) morph(card, fresh.getElementById(card.id));
 }
 
-/** Moves cards to their groups a little later, when focus is elsewhere. */
+/** Moves cards to their groups a little later: when focus is elsewhere, or with the focus when its own card moves. */
 function settle() {
   clearTimeout(settling);
-  settling = setTimeout(() => {
+  settling = setTimeout(async () => {
     const list = document.getElementById("accounts");
-    if (list?.contains(document.activeElement)) list.addEventListener("focusout", settle, { once: true });
-    else all().catch(() => {});
+    const card = document.activeElement?.closest("#accounts [data-group]");
+    const moves = card instanceof HTMLElement && card.parentElement?.id !== `cards-${card.dataset.group}`;
+    if (!moves && list?.contains(document.activeElement)) return list.addEventListener("focusout", settle, { once: true });
+    const fresh = await read(here()).catch(() => null);
+    if (fresh) apply(fresh, { regroup: true });
   }, SETTLE_MS);
 }
 

@@ -27,8 +27,13 @@ pub(crate) async fn set_locale(
     if !matches!(chosen.locale.as_str(), "en" | "ar") {
         return Err(Problem::invalid("/locale", "is neither en nor ar"));
     }
-    let preferences = Preferences { locale: chosen.locale, ..Preferences::default() };
-    let request = SetPreferencesRequest { preferences: Some(preferences) };
+    let preferences = Preferences {
+        locale: chosen.locale,
+        ..Preferences::default()
+    };
+    let request = SetPreferencesRequest {
+        preferences: Some(preferences),
+    };
     app.accounts().set_preferences(reader.context.request(request)).await?;
     app.forget_preferences(&reader.person.user_id);
     Ok(Redirect::to(back(&chosen.back)).into_response())
@@ -47,7 +52,13 @@ mod tests {
     #[test]
     fn one_comes_back_to_our_own_pages_only() {
         assert_eq!(back("/connections?q=a"), "/connections?q=a");
-        for evil in ["//evil.example", "https://evil.example", "/\\evil.example", "", "javascript:alert(1)"] {
+        for evil in [
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil.example",
+            "",
+            "javascript:alert(1)",
+        ] {
             assert_eq!(back(evil), "/connections");
         }
     }

@@ -24,22 +24,32 @@ pub(crate) struct Bulk {
 impl Banner {
     /// The banner of these accounts; none while all are green.
     pub(crate) fn of(accounts: &[AccountView], summary: Option<&SummaryView>, reader: &Reader) -> Option<Self> {
-        let amber: Vec<_> = accounts.iter().filter(|one| one.health.status == "needs_reconnect").collect();
+        let amber: Vec<_> = accounts
+            .iter()
+            .filter(|one| one.health.status == "needs_reconnect")
+            .collect();
         let count = summary.map_or(amber.len().try_into().unwrap_or(0), |summary| summary.needs_reconnect);
         let impact = summary.map(|summary| &summary.posts_at_risk);
-        let risk = impact.filter(|impact| impact.scheduled_posts_at_risk > 0).map(|impact| {
-            let first = reader.moment(impact.next_at).map(|when| when.text);
-            (reader.t.list.banner_risk)(impact.scheduled_posts_at_risk, first.as_deref())
-        });
+        let risk = impact
+            .filter(|impact| impact.scheduled_posts_at_risk > 0)
+            .map(|impact| {
+                let first = reader.moment(impact.next_at).map(|when| when.text);
+                (reader.t.list.banner_risk)(impact.scheduled_posts_at_risk, first.as_deref())
+            });
         let bulk = bulk(&amber, reader);
         // One amber card explains itself; the banner adds something from two on, or when posts are at risk.
-        (count > 1 || risk.is_some()).then(|| Self { text: (reader.t.list.banner)(count), risk, bulk })
+        (count > 1 || risk.is_some()).then(|| Self {
+            text: (reader.t.list.banner)(count),
+            risk,
+            bulk,
+        })
     }
 }
 
 fn bulk(amber: &[&AccountView], reader: &Reader) -> Vec<Bulk> {
     let mut groups: BTreeMap<&str, Vec<&AccountView>> = BTreeMap::new();
-    let can = |account: &&&AccountView| account.permitted_actions.contains(&"reconnect") && !account.grant_group.is_empty();
+    let can =
+        |account: &&&AccountView| account.permitted_actions.contains(&"reconnect") && !account.grant_group.is_empty();
     for account in amber.iter().filter(can) {
         groups.entry(&account.grant_group).or_default().push(account);
     }
@@ -60,7 +70,15 @@ fn bulk(amber: &[&AccountView], reader: &Reader) -> Vec<Bulk> {
 /// Who one signs in with: Meta for everything that hangs on a Meta person, else the platform itself.
 fn provider(account: &AccountView, reader: &Reader) -> String {
     let catalogue = &reader.lens.catalogue;
-    let is_meta = catalogue.platform(&account.platform).is_some_and(|platform| platform.token_diagnostics)
-        && catalogue.connector(&account.connector).is_some_and(|connector| connector.shared_grant);
-    if is_meta { "Meta".to_owned() } else { catalogue.short_title(&account.platform).to_owned() }
+    let is_meta = catalogue
+        .platform(&account.platform)
+        .is_some_and(|platform| platform.token_diagnostics)
+        && catalogue
+            .connector(&account.connector)
+            .is_some_and(|connector| connector.shared_grant);
+    if is_meta {
+        "Meta".to_owned()
+    } else {
+        catalogue.short_title(&account.platform).to_owned()
+    }
 }

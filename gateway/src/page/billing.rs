@@ -62,7 +62,13 @@ impl Page {
             Some(max) => (t.list.used_on)(found.accounts.used, max, &found.plan_title),
             None => format!("{}: {}", t.plan.usage, found.accounts.used),
         });
-        let plans = reader.lens.catalogue.plans.iter().map(|plan| card(plan, current, reader)).collect();
+        let plans = reader
+            .lens
+            .catalogue
+            .plans
+            .iter()
+            .map(|plan| card(plan, current, reader))
+            .collect();
         Self {
             shell: Shell::new(reader, facts, "billing", t.plan.title),
             notes: Vec::new(),
@@ -75,13 +81,21 @@ impl Page {
 }
 
 fn card(plan: &Plan, current: &str, reader: &Reader) -> PlanCard {
-    let title = |id: &String| reader.lens.catalogue.platform(id).map_or(id.clone(), |platform| platform.title.clone());
+    let title = |id: &String| {
+        reader
+            .lens
+            .catalogue
+            .platform(id)
+            .map_or(id.clone(), |platform| platform.title.clone())
+    };
     let soon: Vec<String> = plan.coming_soon.iter().map(title).collect();
     PlanCard {
         name: plan.name.clone(),
         title: plan.title.clone(),
         current: plan.name == current,
-        accounts: plan.max_accounts.map_or(reader.t.plan.unlimited.to_owned(), reader.t.plan.accounts),
+        accounts: plan
+            .max_accounts
+            .map_or(reader.t.plan.unlimited.to_owned(), reader.t.plan.accounts),
         platforms: plan.platforms.iter().map(title).collect(),
         soon: (!soon.is_empty()).then(|| (reader.t.plan.and_soon)(&soon.join(reader.t.health.and))),
     }
@@ -97,7 +111,10 @@ fn choice(accounts: &[AccountView], facts: &Facts, reader: &Reader) -> Option<Ch
         locked: entitlements.locked_account_ids.contains(&account.id),
         card: Card::of(account, reader),
     };
-    Some(Choice { hint: (reader.t.plan.choose_hint)(max), accounts: accounts.iter().map(row).collect() })
+    Some(Choice {
+        hint: (reader.t.plan.choose_hint)(max),
+        accounts: accounts.iter().map(row).collect(),
+    })
 }
 
 /// `GET /billing`
@@ -107,8 +124,15 @@ pub(crate) async fn show(State(app): State<App>, reader: Reader) -> Result<Respo
 
 async fn page(app: &App, reader: &Reader) -> Result<Page, Problem> {
     let facts = Facts::load(app, reader).await;
-    let has_locked = facts.entitlements.as_ref().is_some_and(|found| !found.locked_account_ids.is_empty());
-    let accounts = if has_locked { all(app, reader).await? } else { Vec::new() };
+    let has_locked = facts
+        .entitlements
+        .as_ref()
+        .is_some_and(|found| !found.locked_account_ids.is_empty());
+    let accounts = if has_locked {
+        all(app, reader).await?
+    } else {
+        Vec::new()
+    };
     Ok(Page::of(&accounts, &facts, reader))
 }
 
@@ -119,8 +143,16 @@ async fn all(app: &App, reader: &Reader) -> Result<Vec<AccountView>, Problem> {
         limit: 100,
         ..ListAccountsRequest::default()
     };
-    let listed = app.accounts().list_accounts(reader.context.request(request)).await?.into_inner();
-    Ok(listed.accounts.iter().map(|one| view::account(one, &reader.lens)).collect())
+    let listed = app
+        .accounts()
+        .list_accounts(reader.context.request(request))
+        .await?
+        .into_inner();
+    Ok(listed
+        .accounts
+        .iter()
+        .map(|one| view::account(one, &reader.lens))
+        .collect())
 }
 
 /// The plan that is chosen.
@@ -139,9 +171,15 @@ pub(crate) async fn set_plan(
         return Err(Problem::not_found());
     }
     if !reader.owns() {
-        return Err(Problem::new(Code::ForbiddenRole, "only the owner of the workspace may do this"));
+        return Err(Problem::new(
+            Code::ForbiddenRole,
+            "only the owner of the workspace may do this",
+        ));
     }
-    let request = SetPlanRequest { workspace_id: reader.workspace(), plan: chosen.plan };
+    let request = SetPlanRequest {
+        workspace_id: reader.workspace(),
+        plan: chosen.plan,
+    };
     app.entitlements().set_plan(reader.context.request(request)).await?;
     Ok(Redirect::to("/billing").into_response())
 }
@@ -159,14 +197,26 @@ pub(crate) async fn set_active(
     reader: Reader,
     Form(active): Form<Active>,
 ) -> Result<Response, Problem> {
-    let request = SetActiveAccountsRequest { workspace_id: reader.workspace(), account_ids: active.account };
-    match app.entitlements().set_active_accounts(reader.context.request(request)).await {
+    let request = SetActiveAccountsRequest {
+        workspace_id: reader.workspace(),
+        account_ids: active.account,
+    };
+    match app
+        .entitlements()
+        .set_active_accounts(reader.context.request(request))
+        .await
+    {
         Ok(_) => Ok(Redirect::to("/billing").into_response()),
         Err(status) => {
             let problem = Problem::from(status);
             let mut page = page(&app, &reader).await?;
-            page.notes.push(Note::bad(problem.0.code.title()).line(problem.0.detail.clone()));
-            Ok((http::StatusCode::from_u16(problem.0.code.http()).unwrap_or_default(), html(&page)?).into_response())
+            page.notes
+                .push(Note::bad(problem.0.code.title()).line(problem.0.detail.clone()));
+            Ok((
+                http::StatusCode::from_u16(problem.0.code.http()).unwrap_or_default(),
+                html(&page)?,
+            )
+                .into_response())
         }
     }
 }

@@ -18,7 +18,11 @@ pub(crate) struct Link {
 impl Link {
     /// A link within the product.
     pub(crate) fn new(label: impl Into<String>, href: impl Into<String>) -> Self {
-        Self { label: label.into(), href: href.into(), external: false }
+        Self {
+            label: label.into(),
+            href: href.into(),
+            external: false,
+        }
     }
 }
 
@@ -32,6 +36,10 @@ pub(crate) struct Why {
 
 /// An account on the page.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one for each thing that a template shows or leaves out"
+)]
 pub(crate) struct Card {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -81,18 +89,36 @@ impl Card {
             about: (t.act.account_on)(&account.display_name, &platform_name),
             platform: account.platform.clone(),
             platform_title: platform.map_or(platform_name.clone(), |platform| platform.title.clone()),
-            handle: if account.username.is_empty() { String::new() } else { format!("@{}", account.username) },
+            handle: if account.username.is_empty() {
+                String::new()
+            } else {
+                format!("@{}", account.username)
+            },
             face: Face::of(account),
             amber: account.health.status == "needs_reconnect",
             plan_locked: account.plan_locked,
             why: reason.map(|reason| reasons::why(reason, account, reader)),
-            notes: account.health.notices.iter().map(|n| reasons::notice(n, &platform_name, account, reader)).collect(),
+            notes: account
+                .health
+                .notices
+                .iter()
+                .map(|n| reasons::notice(n, &platform_name, account, reader))
+                .collect(),
             risk: risk(account, reader),
             checked: reader.checked(account.health.checked_at),
-            reconnect_class: if fix.is_none() && account.health.status == "needs_reconnect" { "primary" } else { "" },
+            reconnect_class: if fix.is_none() && account.health.status == "needs_reconnect" {
+                "primary"
+            } else {
+                ""
+            },
             fix: fix.filter(|_| may("reconnect")),
             can_reconnect: may("reconnect"),
-            reconnect_label: if is_old_method { t.act.reconnect_meta } else { t.act.reconnect }.to_owned(),
+            reconnect_label: if is_old_method {
+                t.act.reconnect_meta
+            } else {
+                t.act.reconnect
+            }
+            .to_owned(),
             can_ask: may("request_reconnect"),
             can_create: may("create_post"),
             composer: account.links.composer.clone(),

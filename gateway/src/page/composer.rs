@@ -76,7 +76,10 @@ impl Page {
             shell: Shell::new(reader, facts, "composer", words.title),
             notes: Vec::new(),
             cards: accounts.iter().map(|account| Card::of(account, reader)).collect(),
-            cannot: card.as_ref().and_then(|card| Some((words.cannot)(card.cannot.as_deref()?))),
+            cannot: card.as_ref().and_then(|card| {
+                let cannot = card.cannot.as_deref()?;
+                Some((words.cannot)(card.why.as_ref().map_or(cannot, |why| &why.sentence)))
+            }),
             image_hint: match card.as_ref().filter(|_| needs_image) {
                 Some(card) => (words.image_needed)(&card.platform_name),
                 None => words.image_optional.to_owned(),
@@ -91,14 +94,15 @@ impl Page {
 }
 
 /// `GET /composer`
-pub(crate) async fn show(
-    State(app): State<App>,
-    reader: Reader,
-    Query(ask): Query<Ask>,
-) -> Result<Response, Problem> {
-    let draft = Draft { social_account_id: ask.social_account_id, ..Draft::default() };
+pub(crate) async fn show(State(app): State<App>, reader: Reader, Query(ask): Query<Ask>) -> Result<Response, Problem> {
+    let draft = Draft {
+        social_account_id: ask.social_account_id,
+        ..Draft::default()
+    };
     let mut page = page(&app, &reader, draft).await?;
-    if ask.published == "1" && let Some(card) = &page.chosen {
+    if ask.published == "1"
+        && let Some(card) = &page.chosen
+    {
         page.notes.push(Note::green((reader.t.compose.published)(&card.about)));
     }
     if !ask.session.is_empty() {
@@ -127,7 +131,9 @@ pub(crate) async fn publish(
     match app.accounts().create_post(reader.context.request(request)).await {
         Ok(_) => {
             let mut query = url::form_urlencoded::Serializer::new(String::new());
-            query.append_pair("social_account_id", &draft.social_account_id).append_pair("published", "1");
+            query
+                .append_pair("social_account_id", &draft.social_account_id)
+                .append_pair("published", "1");
             Ok(Redirect::to(&format!("/composer?{}", query.finish())).into_response())
         }
         Err(status) => {
@@ -153,9 +159,16 @@ async fn page(app: &App, reader: &Reader, draft: Draft) -> Result<Page, Problem>
         ..ListAccountsRequest::default()
     };
     let mut accounts = app.accounts();
-    let (listed, facts) =
-        tokio::join!(accounts.list_accounts(reader.context.request(request)), Facts::load(app, reader));
-    let accounts: Vec<_> = listed?.into_inner().accounts.iter().map(|one| view::account(one, &reader.lens)).collect();
+    let (listed, facts) = tokio::join!(
+        accounts.list_accounts(reader.context.request(request)),
+        Facts::load(app, reader)
+    );
+    let accounts: Vec<_> = listed?
+        .into_inner()
+        .accounts
+        .iter()
+        .map(|one| view::account(one, &reader.lens))
+        .collect();
     let chosen = match accounts.iter().find(|account| account.id == draft.social_account_id) {
         Some(account) => Some(account.clone()),
         // Beyond the first hundred, or disconnected: looked up by itself.

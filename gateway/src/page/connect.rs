@@ -38,7 +38,9 @@ pub(crate) async fn ask(
     Path(platform): Path<String>,
 ) -> Result<Response, Problem> {
     let facts = Facts::load(&app, &reader).await;
-    let tile = tiles::tiles(&facts, &reader).into_iter().find(|tile| tile.platform == platform);
+    let tile = tiles::tiles(&facts, &reader)
+        .into_iter()
+        .find(|tile| tile.platform == platform);
     let tile = tile.ok_or_else(Problem::not_found)?;
     prompt(&tile, &facts, &reader).answer(&reader, &facts)
 }
@@ -52,7 +54,9 @@ pub(crate) async fn connect(
     Form(form): Form<Begin>,
 ) -> Result<Response, Problem> {
     let facts = Facts::load(&app, &reader).await;
-    let tile = tiles::tiles(&facts, &reader).into_iter().find(|tile| tile.platform == platform);
+    let tile = tiles::tiles(&facts, &reader)
+        .into_iter()
+        .find(|tile| tile.platform == platform);
     let tile = tile.ok_or_else(Problem::not_found)?;
     if tile.state != "available" || (tile.methods > 1 && form.method.is_empty()) {
         return prompt(&tile, &facts, &reader).answer(&reader, &facts);
@@ -78,8 +82,15 @@ pub(crate) async fn reconnect_several(
     reader: Reader,
     Form(form): Form<Begin>,
 ) -> Result<Response, Problem> {
-    let ids: Vec<String> = form.account_ids.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect();
-    let first = ids.first().ok_or_else(|| Problem::invalid("/account_ids", "name one or more accounts"))?;
+    let ids: Vec<String> = form
+        .account_ids
+        .split(',')
+        .filter(|id| !id.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let first = ids
+        .first()
+        .ok_or_else(|| Problem::invalid("/account_ids", "name one or more accounts"))?;
     let account = panel::account(&app, &reader, first).await?;
     begin(&app, &viewer, IntentName::Reconnect, account.platform, ids, "").await
 }
@@ -90,8 +101,13 @@ pub(crate) async fn ask_admin(
     reader: Reader,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let request = RequestReconnectRequest { workspace_id: reader.workspace(), account_id: id };
-    app.accounts().request_reconnect(reader.context.request(request)).await?;
+    let request = RequestReconnectRequest {
+        workspace_id: reader.workspace(),
+        account_id: id,
+    };
+    app.accounts()
+        .request_reconnect(reader.context.request(request))
+        .await?;
     Ok(Redirect::to("/connections?did=asked").into_response())
 }
 
@@ -116,7 +132,9 @@ async fn begin(
         },
     };
     let (session, transaction) = start(app, viewer, viewer.person.workspace_id.clone(), request).await?;
-    let address = session.authorize_url.ok_or_else(|| Problem::new(Code::Internal, "the session has no address"))?;
+    let address = session
+        .authorize_url
+        .ok_or_else(|| Problem::new(Code::Internal, "the session has no address"))?;
     let mut response = Redirect::to(&address).into_response();
     transaction.keep(app, response.headers_mut());
     Ok(response)
@@ -125,9 +143,11 @@ async fn begin(
 /// What is asked, or said, before a platform is connected.
 pub(crate) fn prompt(tile: &tiles::Tile, facts: &Facts, reader: &Reader) -> Question {
     let t = reader.t;
-    let plans = |question: Question| match reader.owns() {
-        true => question.link(Link::new(t.act.see_plans, reader.lens.links.billing())),
-        false => question.line(t.act.ask_owner),
+    let plans = |question: Question| {
+        if reader.owns() {
+            return question.link(Link::new(t.act.see_plans, reader.lens.links.billing()));
+        }
+        question.line(t.act.ask_owner)
     };
     match tile.state {
         "coming_soon" => Question::new(t.plan.coming_soon, t.act.close).line((t.plan.coming_soon_long)(&tile.title)),
@@ -154,15 +174,27 @@ fn how(tile: &tiles::Tile, reader: &Reader) -> Question {
     let title = format!("{} {}", t.act.connect, tile.title);
     let action = format!("/connections/connect/{}", tile.platform);
     let question = Question::new(title, t.act.cancel).starts(&tile.platform, &tile.short_title, &action);
-    let connectors = reader.lens.catalogue.platform(&tile.platform).map_or(&[][..], |p| &p.connectors);
+    let connectors = reader
+        .lens
+        .catalogue
+        .platform(&tile.platform)
+        .map_or(&[][..], |p| &p.connectors);
     if connectors.len() < 2 {
         let count = connectors.first().map_or(0, |connector| connector.scopes.len());
         let asks = (t.connect.asks_for)(&tile.short_title, count.try_into().unwrap_or(0));
         return question.line(asks).line(t.connect.never_stored).submit(t.act.connect);
     }
     let methods = connectors.iter().map(|connector| Method {
-        label: if connector.method == "facebook_login" { t.connect.method_facebook } else { t.connect.method_instagram },
-        glyph: glyph(if connector.method == "facebook_login" { "facebook" } else { &tile.platform }),
+        label: if connector.method == "facebook_login" {
+            t.connect.method_facebook
+        } else {
+            t.connect.method_instagram
+        },
+        glyph: glyph(if connector.method == "facebook_login" {
+            "facebook"
+        } else {
+            &tile.platform
+        }),
         hint: (t.connect.asks_for)(&tile.short_title, connector.scopes.len().try_into().unwrap_or(0)),
         value: connector.method.clone(),
     });

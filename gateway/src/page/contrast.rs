@@ -52,8 +52,12 @@ fn sheet() -> &'static str {
 }
 
 fn tokens(css: &str) -> BTreeMap<String, [f64; 3]> {
-    let colours = css.lines().filter_map(|line| line.trim().strip_prefix("--")?.split_once(": #"));
-    colours.map(|(name, hex)| (name.to_owned(), channels(hex.trim_end_matches(';')))).collect()
+    let colours = css
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("--")?.split_once(": #"));
+    colours
+        .map(|(name, hex)| (name.to_owned(), channels(hex.trim_end_matches(';'))))
+        .collect()
 }
 
 fn channels(hex: &str) -> [f64; 3] {
@@ -61,7 +65,13 @@ fn channels(hex: &str) -> [f64; 3] {
 }
 
 fn luminance(colour: [f64; 3]) -> f64 {
-    let [red, green, blue] = colour.map(|c| if c <= 0.040_45 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) });
+    let [red, green, blue] = colour.map(|c| {
+        if c <= 0.040_45 {
+            c / 12.92
+        } else {
+            ((c + 0.055) / 1.055).powf(2.4)
+        }
+    });
     0.2126 * red + 0.7152 * green + 0.0722 * blue
 }
 
@@ -77,7 +87,10 @@ fn every_pair_of_colours_that_meets_can_be_told_apart_light_and_dark() {
         let tokens = tokens(css);
         for (front, back, least) in PAIRS {
             let found = ratio(tokens[*front], tokens[*back]);
-            assert!(found >= *least, "{theme}: {front} on {back} is {found:.2}, needs {least}");
+            assert!(
+                found >= *least,
+                "{theme}: {front} on {back} is {found:.2}, needs {least}"
+            );
         }
     }
 }
@@ -99,7 +112,10 @@ fn colours_are_named_nowhere_else() {
         ("pages", include_str!("../../assets/css/6-pages.css")),
     ] {
         let is_colour = |at: usize| css[at + 1..].chars().take(3).all(|c| c.is_ascii_hexdigit());
-        assert!(!css.match_indices('#').any(|(at, _)| is_colour(at)), "{name} names a colour");
+        assert!(
+            !css.match_indices('#').any(|(at, _)| is_colour(at)),
+            "{name} names a colour"
+        );
     }
 }
 
@@ -112,7 +128,15 @@ fn layout_is_logical_so_that_arabic_mirrors() {
         include_str!("../../assets/css/5-sheet.css"),
         include_str!("../../assets/css/6-pages.css"),
     ] {
-        for word in ["margin-left", "margin-right", "padding-left", "padding-right", " left:", " right:", "text-align: left"] {
+        for word in [
+            "margin-left",
+            "margin-right",
+            "padding-left",
+            "padding-right",
+            " left:",
+            " right:",
+            "text-align: left",
+        ] {
             assert!(!css.contains(word), "{word}");
         }
     }

@@ -41,7 +41,11 @@ impl Calendar {
             HOUR..DAY => (self.words.hours_ago)(age / HOUR),
             _ => (self.words.days_ago)(age / DAY),
         };
-        When { text, relative: true, ..self.plain(ms) }
+        When {
+            text,
+            relative: true,
+            ..plain(ms)
+        }
     }
 
     /// "today 07:12", "yesterday 18:00", "Mon 09:00" within the coming week, "20 Nov 08:01", "12 Aug 2025 08:01".
@@ -53,12 +57,15 @@ impl Calendar {
             1..=6 => format!("{} {time}", self.weekday(ms)),
             _ => format!("{} {time}", self.day_text(ms)),
         };
-        When { text, ..self.plain(ms) }
+        When { text, ..plain(ms) }
     }
 
     /// "20 Nov", with the year when it is another.
     pub(crate) fn day(&self, ms: i64) -> When {
-        When { text: self.day_text(ms), ..self.plain(ms) }
+        When {
+            text: self.day_text(ms),
+            ..plain(ms)
+        }
     }
 
     /// "12 Aug 2026".
@@ -77,18 +84,22 @@ impl Calendar {
         (self.words.in_days)(i64::from(self.days_from_today(ms).max(0)))
     }
 
-    fn plain(&self, ms: i64) -> When {
-        When { iso: timestamp(ms).to_string(), ..When::default() }
-    }
-
     fn day_text(&self, ms: i64) -> String {
         let date = self.date(ms);
         let day = format!("{} {}", date.day(), self.month(date));
-        if date.year() == self.date(self.now_ms).year() { day } else { format!("{day} {}", date.year()) }
+        if date.year() == self.date(self.now_ms).year() {
+            day
+        } else {
+            format!("{day} {}", date.year())
+        }
     }
 
     fn month(&self, date: Date) -> &'static str {
-        usize::try_from(date.month() - 1).ok().and_then(|index| self.words.months.get(index)).copied().unwrap_or("")
+        usize::try_from(date.month() - 1)
+            .ok()
+            .and_then(|index| self.words.months.get(index))
+            .copied()
+            .unwrap_or("")
     }
 
     fn weekday(&self, ms: i64) -> &'static str {
@@ -109,6 +120,13 @@ impl Calendar {
     }
 }
 
+fn plain(ms: i64) -> When {
+    When {
+        iso: timestamp(ms).to_string(),
+        ..When::default()
+    }
+}
+
 fn timestamp(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or_default()
 }
@@ -120,7 +138,11 @@ mod tests {
     use crate::view::Locale;
 
     fn calendar(locale: Locale, zone: &str, now: &str) -> Calendar {
-        Calendar { zone: TimeZone::get(zone).unwrap(), now_ms: at(now), words: &texts(locale).time }
+        Calendar {
+            zone: TimeZone::get(zone).unwrap(),
+            now_ms: at(now),
+            words: &texts(locale).time,
+        }
     }
 
     fn at(text: &str) -> i64 {

@@ -29,7 +29,9 @@ pub(crate) fn glyph(platform: &str) -> String {
 
 /// First letters of the first two words.
 pub(crate) fn initials(name: &str) -> String {
-    let letters = name.split_whitespace().filter_map(|word| word.chars().find(|letter| letter.is_alphanumeric()));
+    let letters = name
+        .split_whitespace()
+        .filter_map(|word| word.chars().find(|letter| letter.is_alphanumeric()));
     letters.take(2).flat_map(char::to_uppercase).collect()
 }
 

@@ -1,5 +1,13 @@
 //! Filters of the templates: icons, addresses of files, moments.
 
+#![expect(
+    clippy::inline_always,
+    clippy::unused_self,
+    clippy::unnecessary_wraps,
+    unreachable_pub,
+    reason = "what the macro of askama makes of a filter"
+)]
+
 use std::fmt::Display;
 
 use askama::Values;
@@ -12,7 +20,9 @@ use super::dates::When;
 #[askama::filter_fn]
 pub(crate) fn icon(name: impl Display, _: &dyn Values) -> askama::Result<Safe<String>> {
     let sprite = assets::url("icons.svg");
-    Ok(Safe(format!("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"{sprite}#{name}\"/></svg>")))
+    Ok(Safe(format!(
+        "<svg class=\"icon\" aria-hidden=\"true\"><use href=\"{sprite}#{name}\"/></svg>"
+    )))
 }
 
 /// `{{ "app.css"|asset }}`: the address of an embedded file.
@@ -26,5 +36,8 @@ pub(crate) fn asset(name: impl Display, _: &dyn Values) -> askama::Result<Safe<S
 pub(crate) fn time(when: &When, _: &dyn Values) -> askama::Result<Safe<String>> {
     let ago = if when.relative { " data-ago" } else { "" };
     let before = &when.before;
-    Ok(Safe(format!("{before}<time datetime=\"{}\"{ago}>{}</time>", when.iso, when.text)))
+    Ok(Safe(format!(
+        "{before}<time datetime=\"{}\"{ago}>{}</time>",
+        when.iso, when.text
+    )))
 }

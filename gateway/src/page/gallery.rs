@@ -76,15 +76,15 @@ pub(crate) struct Ask {
 }
 
 /// `GET /gallery`
-pub(crate) async fn show(
-    State(app): State<App>,
-    reader: Reader,
-    Query(ask): Query<Ask>,
-) -> Result<Response, Problem> {
+pub(crate) async fn show(State(app): State<App>, reader: Reader, Query(ask): Query<Ask>) -> Result<Response, Problem> {
     if !reader.dev {
         return Err(Problem::not_found());
     }
-    let reader = if ask.locale.is_empty() { reader } else { reader.reading(view::Locale::parse(&ask.locale)) };
+    let reader = if ask.locale.is_empty() {
+        reader
+    } else {
+        reader.reading(view::Locale::parse(&ask.locale))
+    };
     let facts = Facts::load(&app, &reader).await;
     html(&Page::of(&facts, &reader)?)
 }
@@ -93,21 +93,36 @@ impl Page {
     /// The gallery.
     pub(crate) fn of(facts: &Facts, reader: &Reader) -> Result<Self, Problem> {
         let now = reader.calendar.now_ms;
-        let accounts: Vec<_> = samples::accounts(now).iter().map(|one| view::account(one, &reader.lens)).collect();
+        let accounts: Vec<_> = samples::accounts(now)
+            .iter()
+            .map(|one| view::account(one, &reader.lens))
+            .collect();
         let sections = [
             ("Banner", banner(&accounts, reader)),
             ("Cards", cards(&accounts, reader)),
             ("Waiting, offline, toasts, empty", States { t: reader.t }.render()),
             ("Details, amber", panel(&accounts, 0, "a", reader)),
             ("Details, healthy", panel(&accounts, 7, "b", reader)),
-            ("Platforms", Tiles { t: reader.t, tiles: tiles::tiles(facts, reader) }.render()),
+            (
+                "Platforms",
+                Tiles {
+                    t: reader.t,
+                    tiles: tiles::tiles(facts, reader),
+                }
+                .render(),
+            ),
             ("Questions", questions(facts, reader)),
             ("Messages", notes(reader)),
         ];
-        let sections = sections.into_iter().map(|(title, part)| part.map(|html| Section { title, html }));
+        let sections = sections
+            .into_iter()
+            .map(|(title, part)| part.map(|html| Section { title, html }));
         let sections = sections.collect::<Result<Vec<_>, _>>();
         let sections = sections.map_err(|_| Problem::new(kit::Code::Internal, "a template failed"))?;
-        Ok(Self { shell: Shell::new(reader, facts, "", "Gallery"), sections })
+        Ok(Self {
+            shell: Shell::new(reader, facts, "", "Gallery"),
+            sections,
+        })
     }
 }
 
@@ -127,7 +142,16 @@ fn banner(accounts: &[AccountView], reader: &Reader) -> askama::Result<String> {
 }
 
 fn cards(accounts: &[AccountView], reader: &Reader) -> askama::Result<String> {
-    let all = accounts.iter().map(|account| CardHtml { t: reader.t, card: &Card::of(account, reader) }.render());
+    let all = accounts.iter().map(|account| {
+        let mut card = Card::of(account, reader);
+        // Samples have no picture.
+        card.face.url.clear();
+        CardHtml {
+            t: reader.t,
+            card: &card,
+        }
+        .render()
+    });
     let all = all.collect::<askama::Result<String>>()?;
     // Cards stand under a group's heading elsewhere; here the section's is it.
     Ok(format!("<ul class=\"cards\">{all}</ul>"))
@@ -135,26 +159,50 @@ fn cards(accounts: &[AccountView], reader: &Reader) -> askama::Result<String> {
 
 fn panel(accounts: &[AccountView], index: usize, prefix: &'static str, reader: &Reader) -> askama::Result<String> {
     let now = reader.calendar.now_ms;
-    let Some(account) = accounts.get(index) else { return Ok(String::new()) };
-    let history: Vec<_> = samples::history(now).iter().map(|event| view::event(event, &reader.lens)).collect();
-    let found = ListRecentPostsResponse { posts: samples::posts(now), ..ListRecentPostsResponse::default() };
-    let scope = |name: &str, label: &str| Scope { name: name.into(), label: label.into(), ..Scope::default() };
+    let Some(account) = accounts.get(index) else {
+        return Ok(String::new());
+    };
+    let history: Vec<_> = samples::history(now)
+        .iter()
+        .map(|event| view::event(event, &reader.lens))
+        .collect();
+    let found = ListRecentPostsResponse {
+        posts: samples::posts(now),
+        ..ListRecentPostsResponse::default()
+    };
+    let scope = |name: &str, label: &str| Scope {
+        name: name.into(),
+        label: label.into(),
+        ..Scope::default()
+    };
     let diagnostics = view::diagnostics(&proto::accounts::v1::GetDiagnosticsResponse {
-        granted: vec![scope("instagram_basic", "see the profile"), scope("instagram_manage_comments", "reply to comments")],
+        granted: vec![
+            scope("instagram_basic", "see the profile"),
+            scope("instagram_manage_comments", "reply to comments"),
+        ],
         missing: vec![scope("instagram_content_publish", "publish content")],
         ..proto::accounts::v1::GetDiagnosticsResponse::default()
     });
     let posts = Some(Posts::of(&found, reader));
     let mut panel = Panel::of(account, &history, Some(&diagnostics), posts, reader);
     panel.prefix = prefix;
-    let inner = PanelHtml { t: reader.t, panel: &panel }.render()?;
+    panel.card.face.url.clear();
+    let inner = PanelHtml {
+        t: reader.t,
+        panel: &panel,
+    }
+    .render()?;
     Ok(format!("<div class=\"panel\" data-open>{inner}</div>"))
 }
 
 fn questions(facts: &Facts, reader: &Reader) -> askama::Result<String> {
     let tile = |state, soon, methods, platform: &str| Tile {
         platform: platform.into(),
-        title: reader.lens.catalogue.platform(platform).map_or(platform.into(), |found| found.title.clone()),
+        title: reader
+            .lens
+            .catalogue
+            .platform(platform)
+            .map_or(platform.into(), |found| found.title.clone()),
         short_title: reader.lens.catalogue.short_title(platform).to_owned(),
         glyph: super::face::glyph(platform),
         state,
@@ -169,8 +217,13 @@ fn questions(facts: &Facts, reader: &Reader) -> askama::Result<String> {
         connect::prompt(&tile("coming_soon", true, 0, "telegram"), facts, reader),
     ];
     let asked = asked.into_iter().enumerate().map(|(index, ask)| {
-        let part = QuestionHtml { ask }.render()?.replace("ask-title", &format!("ask-{index}"));
-        Ok(format!("<div class=\"ask\" data-open>{}</div>", part.replace("<h1", "<h3").replace("</h1", "</h3")))
+        let part = QuestionHtml { ask }
+            .render()?
+            .replace("ask-title", &format!("ask-{index}"));
+        Ok(format!(
+            "<div class=\"ask\" data-open>{}</div>",
+            part.replace("<h1", "<h3").replace("</h1", "</h3")
+        ))
     });
     let asked = asked.collect::<askama::Result<String>>()?;
     Ok(format!("<div class=\"two-up\">{asked}</div>"))
@@ -180,12 +233,18 @@ fn notes(reader: &Reader) -> askama::Result<String> {
     let words = &reader.t.connect;
     let all = [
         Note::green((words.reconnected)("Acme Bakery")).line((words.safe_again)(4)),
-        Note::amber((words.still_amber)("Acme Bakery", &(reader.t.health.permission_missing)("publish content"))),
+        Note::amber((words.still_amber)(
+            "Acme Bakery",
+            &(reader.t.health.permission_missing)("publish content"),
+        )),
         Note::bad((words.wrong_account)("@dana", "@acmebakery")),
         Note::bad(reader.t.list.unknown_account),
         Note::plain(words.cancelled),
         Note::plain(reader.t.list.check_started),
     ];
-    let all = all.into_iter().map(|note| NoteHtml { note }.render()).collect::<askama::Result<String>>()?;
+    let all = all
+        .into_iter()
+        .map(|note| NoteHtml { note }.render())
+        .collect::<askama::Result<String>>()?;
     Ok(format!("<div class=\"stack tight\">{all}</div>"))
 }

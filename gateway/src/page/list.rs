@@ -4,7 +4,9 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use kit::Code;
-use proto::accounts::v1::{AccountSort, CheckHealthRequest, CheckTrigger, GetAccountRequest, ListAccountsRequest};
+use proto::accounts::v1::{
+    AccountSort, CheckHealthRequest, CheckTrigger, GetAccountRequest, ListAccountsRequest, SessionStatus,
+};
 use serde::Deserialize;
 
 use super::card::Card;
@@ -27,8 +29,12 @@ const PAGE: i32 = 60;
 /// From here on the list can be searched.
 const SEARCH_FROM: i64 = 10;
 /// What the four steps of the tour point at; the first that is there counts.
-const TOUR_TARGETS: [&str; 4] =
-    ["#accounts .group", ".card .status", ".card h3", "#connect-account, #add .tiles"];
+const TOUR_TARGETS: [&str; 4] = [
+    "#accounts .group",
+    ".card .status",
+    ".card h3",
+    "#connect-account, #add .tiles",
+];
 
 /// What the address of the list may say.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -111,22 +117,53 @@ impl Page {
     /// The page of these parts; pure.
     pub(crate) fn of(parts: Parts, reader: &Reader) -> Self {
         let t = reader.t;
-        let Parts { ask, facts, accounts, next_cursor, panel, notes } = parts;
+        let Parts {
+            ask,
+            facts,
+            accounts,
+            next_cursor,
+            panel,
+            notes,
+        } = parts;
         let filtered = !(ask.q.is_empty() && ask.status.is_empty() && ask.platform.is_empty());
-        let total = facts.summary.as_ref().map_or(accounts.len().try_into().unwrap_or(0), |summary| summary.total);
+        let total = facts
+            .summary
+            .as_ref()
+            .map_or(accounts.len().try_into().unwrap_or(0), |summary| summary.total);
         Self {
             summary_text: summary_text(facts.summary.as_ref(), t),
-            checked: facts.summary.as_ref().filter(|summary| summary.total > 0).and_then(|s| reader.checked(s.checked_at)),
-            banner: if filtered { None } else { banner::Banner::of(&accounts, facts.summary.as_ref(), reader) },
-            filters: if total > 1 { filter_links(&ask, facts.summary.as_ref(), reader) } else { Vec::new() },
+            checked: facts
+                .summary
+                .as_ref()
+                .filter(|summary| summary.total > 0)
+                .and_then(|s| reader.checked(s.checked_at)),
+            banner: if filtered {
+                None
+            } else {
+                banner::Banner::of(&accounts, facts.summary.as_ref(), reader)
+            },
+            filters: if total > 1 {
+                filter_links(&ask, facts.summary.as_ref(), reader)
+            } else {
+                Vec::new()
+            },
             search: (total >= SEARCH_FROM).then(|| ask.q.clone()),
             filtered,
             groups: groups(&accounts, reader),
-            next: (!next_cursor.is_empty()).then(|| address(&Ask { cursor: next_cursor, ..ask.clone() })),
+            next: (!next_cursor.is_empty()).then(|| {
+                address(&Ask {
+                    cursor: next_cursor,
+                    ..ask.clone()
+                })
+            }),
             used: tiles::used(&facts, reader),
             limit: tiles::limit(&facts, reader),
             tiles: tiles::tiles(&facts, reader),
-            tour: if reader.toured || panel.is_some() || total == 0 { Vec::new() } else { tour(t) },
+            tour: if reader.toured || panel.is_some() || total == 0 {
+                Vec::new()
+            } else {
+                tour(t)
+            },
             shell: Shell::new(reader, &facts, "connections", t.shell.connections),
             panel,
             notes,
@@ -135,11 +172,10 @@ impl Page {
 }
 
 /// `GET /connections`
-pub(crate) async fn show(
-    State(app): State<App>,
-    reader: Reader,
-    Query(ask): Query<Ask>,
-) -> Result<Response, Problem> {
+pub(crate) async fn show(State(app): State<App>, reader: Reader, Query(ask): Query<Ask>) -> Result<Response, Problem> {
+    if let Some(picker) = picker(&app, &reader, &ask).await {
+        return Ok(Redirect::to(&picker).into_response());
+    }
     let (listed, facts, panel, notes) = tokio::join!(
         accounts(&app, &reader, &ask),
         Facts::load(&app, &reader),
@@ -156,7 +192,17 @@ pub(crate) async fn show(
         }
         Err(problem) => return Err(problem),
     };
-    html(&Page::of(Parts { ask, facts, accounts, next_cursor, panel, notes }, &reader))
+    html(&Page::of(
+        Parts {
+            ask,
+            facts,
+            accounts,
+            next_cursor,
+            panel,
+            notes,
+        },
+        &reader,
+    ))
 }
 
 /// `POST /connections/refresh`: asks for a check of all accounts; a second one within seconds changes nothing.
@@ -186,8 +232,19 @@ async fn accounts(app: &App, reader: &Reader, ask: &Ask) -> Result<(Vec<AccountV
         limit: PAGE,
         cursor: ask.cursor.clone(),
     };
-    let answer = app.accounts().list_accounts(reader.context.request(request)).await?.into_inner();
-    Ok((answer.accounts.iter().map(|one| view::account(one, &reader.lens)).collect(), answer.next_cursor))
+    let answer = app
+        .accounts()
+        .list_accounts(reader.context.request(request))
+        .await?
+        .into_inner();
+    Ok((
+        answer
+            .accounts
+            .iter()
+            .map(|one| view::account(one, &reader.lens))
+            .collect(),
+        answer.next_cursor,
+    ))
 }
 
 async fn opened(app: &App, reader: &Reader, ask: &Ask) -> Result<Option<Panel>, Problem> {
@@ -195,6 +252,15 @@ async fn opened(app: &App, reader: &Reader, ask: &Ask) -> Result<Option<Panel>, 
         return Ok(None);
     }
     panel::load(app, reader, &ask.account, ask.posts == "1").await.map(Some)
+}
+
+/// Where a sign-in that reaches several destinations goes on.
+async fn picker(app: &App, reader: &Reader, ask: &Ask) -> Option<String> {
+    if ask.session.is_empty() {
+        return None;
+    }
+    let session = outcome::session(app, reader, &ask.session).await.ok()?;
+    (session.status() == SessionStatus::Choosing).then(|| format!("/connections/sessions/{}", session.id))
 }
 
 async fn notes(app: &App, reader: &Reader, ask: &Ask) -> Vec<Note> {
@@ -209,7 +275,10 @@ async fn notes(app: &App, reader: &Reader, ask: &Ask) -> Vec<Note> {
         notes.extend(outcome::load(app, reader, &ask.session).await);
     }
     if !ask.disconnected.is_empty() {
-        let request = GetAccountRequest { workspace_id: reader.workspace(), account_id: ask.disconnected.clone() };
+        let request = GetAccountRequest {
+            workspace_id: reader.workspace(),
+            account_id: ask.disconnected.clone(),
+        };
         if let Ok(answer) = app.accounts().get_account(reader.context.request(request)).await
             && let Some(account) = answer.into_inner().account
         {
@@ -222,14 +291,26 @@ async fn notes(app: &App, reader: &Reader, ask: &Ask) -> Vec<Note> {
 fn tour(t: &Texts) -> Vec<Step> {
     let steps = t.tour.steps.into_iter().zip(TOUR_TARGETS).zip(1..);
     steps
-        .map(|(((title, text), target), n)| Step { target, title, text, number: (t.tour.step)(n, 4) })
+        .map(|(((title, text), target), n)| Step {
+            target,
+            title,
+            text,
+            number: (t.tour.step)(n, 4),
+        })
         .collect()
 }
 
 fn groups(accounts: &[AccountView], reader: &Reader) -> Vec<Group> {
-    let (amber, green): (Vec<_>, Vec<_>) =
-        accounts.iter().map(|one| Card::of(one, reader)).partition(|card| card.amber);
-    let group = |id, title, cards: Vec<Card>| Group { id, title, count: cards.len(), cards };
+    let (amber, green): (Vec<_>, Vec<_>) = accounts
+        .iter()
+        .map(|one| Card::of(one, reader))
+        .partition(|card| card.amber);
+    let group = |id, title, cards: Vec<Card>| Group {
+        id,
+        title,
+        count: cards.len(),
+        cards,
+    };
     let both = [
         group("amber", reader.t.list.needs_attention, amber),
         group("green", reader.t.list.healthy, green),
@@ -248,7 +329,10 @@ pub(crate) fn summary_text(summary: Option<&SummaryView>, t: &Texts) -> String {
 }
 
 fn filter_links(ask: &Ask, summary: Option<&SummaryView>, reader: &Reader) -> Vec<Filter> {
-    let fresh = Ask { q: ask.q.clone(), ..Ask::default() };
+    let fresh = Ask {
+        q: ask.q.clone(),
+        ..Ask::default()
+    };
     let all = Filter {
         label: reader.t.list.all.to_owned(),
         href: address(&fresh),
@@ -257,14 +341,25 @@ fn filter_links(ask: &Ask, summary: Option<&SummaryView>, reader: &Reader) -> Ve
     };
     let amber = Filter {
         label: reader.t.list.needs_attention.to_owned(),
-        href: address(&Ask { status: "needs_reconnect".into(), ..fresh.clone() }),
+        href: address(&Ask {
+            status: "needs_reconnect".into(),
+            ..fresh.clone()
+        }),
         current: ask.status == "needs_reconnect",
         count: summary.map(|summary| summary.needs_reconnect),
     };
-    let platforms = reader.lens.catalogue.platforms.iter().filter(|platform| platform.connectable);
+    let platforms = reader
+        .lens
+        .catalogue
+        .platforms
+        .iter()
+        .filter(|platform| platform.connectable);
     let platforms = platforms.map(|platform| Filter {
         label: platform.short_title.clone(),
-        href: address(&Ask { platform: platform.id.clone(), ..fresh.clone() }),
+        href: address(&Ask {
+            platform: platform.id.clone(),
+            ..fresh.clone()
+        }),
         current: ask.platform == platform.id,
         count: None,
     });
@@ -273,11 +368,20 @@ fn filter_links(ask: &Ask, summary: Option<&SummaryView>, reader: &Reader) -> Ve
 
 fn address(ask: &Ask) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for (name, value) in [("q", &ask.q), ("status", &ask.status), ("platform", &ask.platform), ("cursor", &ask.cursor)] {
+    for (name, value) in [
+        ("q", &ask.q),
+        ("status", &ask.status),
+        ("platform", &ask.platform),
+        ("cursor", &ask.cursor),
+    ] {
         if !value.is_empty() {
             query.append_pair(name, value);
         }
     }
     let query = query.finish();
-    if query.is_empty() { "/connections".to_owned() } else { format!("/connections?{query}") }
+    if query.is_empty() {
+        "/connections".to_owned()
+    } else {
+        format!("/connections?{query}")
+    }
 }

@@ -54,12 +54,18 @@ pub fn router() -> Router<App> {
         .route("/connections", get(list::show))
         .route("/connections/refresh", post(list::refresh))
         .route("/connections/reconnect", post(connect::reconnect_several))
-        .route("/connections/connect/{platform}", get(connect::ask).post(connect::connect))
+        .route(
+            "/connections/connect/{platform}",
+            get(connect::ask).post(connect::connect),
+        )
         .route("/connections/sessions/{id}", get(pick::show).post(pick::select))
         .route("/connections/sessions/{id}/cancel", post(pick::cancel))
         .route("/connections/{id}/reconnect", post(connect::reconnect))
         .route("/connections/{id}/ask", post(connect::ask_admin))
-        .route("/connections/{id}/disconnect", get(disconnect::ask).post(disconnect::confirm))
+        .route(
+            "/connections/{id}/disconnect",
+            get(disconnect::ask).post(disconnect::confirm),
+        )
         .route("/ui/accounts/{id}/card", get(panel::card))
         .route("/ui/accounts/{id}/panel", get(panel::show))
         .route("/ui/accounts/{id}/posts", get(panel::posts))

@@ -46,6 +46,11 @@ impl Note {
     }
 
     fn of(kind: &'static str, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into(), lines: Vec::new(), link: None }
+        Self {
+            kind,
+            text: text.into(),
+            lines: Vec::new(),
+            link: None,
+        }
     }
 }

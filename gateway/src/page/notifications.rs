@@ -44,7 +44,9 @@ pub(crate) struct Ask {
 impl Page {
     /// The page of these notifications.
     pub(crate) fn of(found: Vec<NotificationView>, next_cursor: &str, facts: &Facts, reader: &Reader) -> Self {
-        let next = url::form_urlencoded::Serializer::new(String::new()).append_pair("cursor", next_cursor).finish();
+        let next = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("cursor", next_cursor)
+            .finish();
         let row = |one: NotificationView| Row {
             at: reader.ago(one.occurred_at).unwrap_or_default(),
             id: one.id,
@@ -61,17 +63,23 @@ impl Page {
 }
 
 /// `GET /notifications`
-pub(crate) async fn show(
-    State(app): State<App>,
-    reader: Reader,
-    Query(ask): Query<Ask>,
-) -> Result<Response, Problem> {
-    let request = ListNotificationsRequest { workspace_id: reader.workspace(), limit: ROWS, cursor: ask.cursor };
+pub(crate) async fn show(State(app): State<App>, reader: Reader, Query(ask): Query<Ask>) -> Result<Response, Problem> {
+    let request = ListNotificationsRequest {
+        workspace_id: reader.workspace(),
+        limit: ROWS,
+        cursor: ask.cursor,
+    };
     let mut accounts = app.accounts();
-    let (listed, facts) =
-        tokio::join!(accounts.list_notifications(reader.context.request(request)), Facts::load(&app, &reader));
+    let (listed, facts) = tokio::join!(
+        accounts.list_notifications(reader.context.request(request)),
+        Facts::load(&app, &reader)
+    );
     let listed = listed?.into_inner();
-    let found = listed.notifications.iter().map(|one| view::notification(one, reader.lens.locale)).collect();
+    let found = listed
+        .notifications
+        .iter()
+        .map(|one| view::notification(one, reader.lens.locale))
+        .collect();
     html(&Page::of(found, &listed.next_cursor, &facts, &reader))
 }
 
@@ -81,7 +89,12 @@ pub(crate) async fn mark_read(
     reader: Reader,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let request = MarkNotificationReadRequest { workspace_id: reader.workspace(), notification_id: id };
-    app.accounts().mark_notification_read(reader.context.request(request)).await?;
+    let request = MarkNotificationReadRequest {
+        workspace_id: reader.workspace(),
+        notification_id: id,
+    };
+    app.accounts()
+        .mark_notification_read(reader.context.request(request))
+        .await?;
     Ok(Redirect::to("/notifications").into_response())
 }

@@ -3,7 +3,9 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use proto::accounts::v1::{ConnectSession, GetConnectSessionRequest, HealthStatus, Intent, Problem as Failed, SessionStatus};
+use proto::accounts::v1::{
+    ConnectSession, GetConnectSessionRequest, HealthStatus, Intent, Problem as Failed, SessionStatus,
+};
 
 use super::card::Link;
 use super::filters;
@@ -32,8 +34,14 @@ pub(crate) async fn show(State(app): State<App>, reader: Reader, Path(id): Path<
 
 /// Reads a session of the reader's.
 pub(crate) async fn session(app: &App, reader: &Reader, id: &str) -> Result<ConnectSession, Problem> {
-    let request = GetConnectSessionRequest { workspace_id: reader.workspace(), session_id: id.to_owned() };
-    let answer = app.accounts().get_connect_session(reader.context.request(request)).await?;
+    let request = GetConnectSessionRequest {
+        workspace_id: reader.workspace(),
+        session_id: id.to_owned(),
+    };
+    let answer = app
+        .accounts()
+        .get_connect_session(reader.context.request(request))
+        .await?;
     answer.into_inner().session.ok_or_else(Problem::not_found)
 }
 
@@ -60,10 +68,17 @@ pub(crate) fn note(session: &ConnectSession, reader: &Reader) -> Option<Note> {
 fn completed(session: &ConnectSession, reader: &Reader) -> Note {
     let words = &reader.t.connect;
     let is_amber = |status: HealthStatus| status == HealthStatus::NeedsReconnect;
-    let amber = session.accounts.iter().find(|one| one.health.as_ref().is_some_and(|health| is_amber(health.status())));
+    let amber = session
+        .accounts
+        .iter()
+        .find(|one| one.health.as_ref().is_some_and(|health| is_amber(health.status())));
     if let Some(account) = amber {
         let seen = view::account(account, &reader.lens);
-        let why = seen.health.reasons.first().map(|reason| reasons::why(reason, &seen, reader).sentence);
+        let why = seen
+            .health
+            .reasons
+            .first()
+            .map(|reason| reasons::why(reason, &seen, reader).sentence);
         let link = Link::new(reader.t.act.details, format!("/connections?account={}", seen.id));
         return Note::amber((words.still_amber)(&seen.display_name, &why.unwrap_or_default())).link(link);
     }
@@ -73,8 +88,17 @@ fn completed(session: &ConnectSession, reader: &Reader) -> Note {
         [one] => Note::green((words.connected)(&one.display_name)),
         many => Note::green((words.connected_many)(many.len().try_into().unwrap_or(0))),
     };
-    let safe: i64 = session.accounts.iter().filter_map(|one| one.scheduled).map(|scheduled| scheduled.count).sum();
-    if is_reconnect && safe > 0 { note.line((words.safe_again)(safe)) } else { note }
+    let safe: i64 = session
+        .accounts
+        .iter()
+        .filter_map(|one| one.scheduled)
+        .map(|scheduled| scheduled.count)
+        .sum();
+    if is_reconnect && safe > 0 {
+        note.line((words.safe_again)(safe))
+    } else {
+        note
+    }
 }
 
 /// With a button that starts over, at the card or at the platform's tile.
@@ -109,11 +133,23 @@ fn failure(failed: &Failed, platform: &str, reader: &Reader) -> Note {
 /// Scopes in plain words, where the catalogue knows them.
 fn missing(scopes: &str, reader: &Reader) -> String {
     let known = |name: &str| {
-        let connectors = reader.lens.catalogue.platforms.iter().flat_map(|platform| &platform.connectors);
+        let connectors = reader
+            .lens
+            .catalogue
+            .platforms
+            .iter()
+            .flat_map(|platform| &platform.connectors);
         let mut scopes = connectors.flat_map(|connector| &connector.scopes);
-        scopes.find(|scope| scope.name == name).map_or(name.to_owned(), |scope| scope.label.clone())
+        scopes
+            .find(|scope| scope.name == name)
+            .map_or(name.to_owned(), |scope| scope.label.clone())
     };
-    let names = scopes.split(',').map(str::trim).filter(|name| !name.is_empty()).map(known).collect::<Vec<_>>();
+    let names = scopes
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(known)
+        .collect::<Vec<_>>();
     let words: Vec<_> = names.iter().map(|label| (reader.t.health.permission)(label)).collect();
     words.join(reader.t.health.and)
 }

@@ -38,18 +38,30 @@ pub(crate) struct Page {
 
 impl Page {
     /// The page of these accounts.
-    pub(crate) fn of(accounts: &[view::AccountView], more: bool, notes: Vec<Note>, facts: &Facts, reader: &Reader) -> Self {
+    pub(crate) fn of(
+        accounts: &[view::AccountView],
+        more: bool,
+        notes: Vec<Note>,
+        facts: &Facts,
+        reader: &Reader,
+    ) -> Self {
         let summary = facts.summary.as_ref();
         let risk = summary.map_or(0, |summary| summary.posts_at_risk.scheduled_posts_at_risk);
         Self {
             shell: Shell::new(reader, facts, "overview", reader.t.shell.overview),
             notes,
             summary_text: summary_text(summary, reader.t),
-            checked: summary.filter(|summary| summary.total > 0).and_then(|summary| reader.checked(summary.checked_at)),
+            checked: summary
+                .filter(|summary| summary.total > 0)
+                .and_then(|summary| reader.checked(summary.checked_at)),
             total: summary.map_or(0, |summary| summary.total),
             healthy: summary.map_or(0, |summary| summary.healthy),
             amber: summary.map_or(0, |summary| summary.needs_reconnect),
-            at_risk: if risk == 0 { reader.t.pages.no_risk.to_owned() } else { risk.to_string() },
+            at_risk: if risk == 0 {
+                reader.t.pages.no_risk.to_owned()
+            } else {
+                risk.to_string()
+            },
             cards: accounts.iter().map(|account| Card::of(account, reader)).collect(),
             more,
         }
@@ -57,11 +69,7 @@ impl Page {
 }
 
 /// `GET /overview`
-pub(crate) async fn show(
-    State(app): State<App>,
-    reader: Reader,
-    Query(ask): Query<Ask>,
-) -> Result<Response, Problem> {
+pub(crate) async fn show(State(app): State<App>, reader: Reader, Query(ask): Query<Ask>) -> Result<Response, Problem> {
     let request = ListAccountsRequest {
         workspace_id: reader.workspace(),
         sort: AccountSort::Attention.into(),
@@ -69,10 +77,29 @@ pub(crate) async fn show(
         ..ListAccountsRequest::default()
     };
     let mut accounts = app.accounts();
-    let note = async { if ask.session.is_empty() { None } else { outcome::load(&app, &reader, &ask.session).await } };
-    let (listed, facts, note) =
-        tokio::join!(accounts.list_accounts(reader.context.request(request)), Facts::load(&app, &reader), note);
+    let note = async {
+        if ask.session.is_empty() {
+            None
+        } else {
+            outcome::load(&app, &reader, &ask.session).await
+        }
+    };
+    let (listed, facts, note) = tokio::join!(
+        accounts.list_accounts(reader.context.request(request)),
+        Facts::load(&app, &reader),
+        note
+    );
     let listed = listed?.into_inner();
-    let seen: Vec<_> = listed.accounts.iter().map(|one| view::account(one, &reader.lens)).collect();
-    html(&Page::of(&seen, !listed.next_cursor.is_empty(), note.into_iter().collect(), &facts, &reader))
+    let seen: Vec<_> = listed
+        .accounts
+        .iter()
+        .map(|one| view::account(one, &reader.lens))
+        .collect();
+    html(&Page::of(
+        &seen,
+        !listed.next_cursor.is_empty(),
+        note.into_iter().collect(),
+        &facts,
+        &reader,
+    ))
 }

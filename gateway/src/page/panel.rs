@@ -111,25 +111,41 @@ pub(crate) async fn card(State(app): State<App>, reader: Reader, Path(id): Path<
     if account.status != "connected" {
         return Err(Problem::not_found());
     }
-    html(&CardHtml { t: reader.t, card: &Card::of(&account, &reader) })
+    html(&CardHtml {
+        t: reader.t,
+        card: &Card::of(&account, &reader),
+    })
 }
 
 /// `GET /ui/accounts/{id}/panel`
 pub(crate) async fn show(State(app): State<App>, reader: Reader, Path(id): Path<String>) -> Result<Response, Problem> {
     let panel = load(&app, &reader, &id, false).await?;
-    html(&PanelHtml { t: reader.t, panel: &panel })
+    html(&PanelHtml {
+        t: reader.t,
+        panel: &panel,
+    })
 }
 
 /// `GET /ui/accounts/{id}/posts`
 pub(crate) async fn posts(State(app): State<App>, reader: Reader, Path(id): Path<String>) -> Result<Response, Problem> {
     let posts = recent(&app, &reader, &id).await;
-    html(&PostsHtml { t: reader.t, posts: &posts })
+    html(&PostsHtml {
+        t: reader.t,
+        posts: &posts,
+    })
 }
 
 /// Reads an account.
 pub(crate) async fn account(app: &App, reader: &Reader, id: &str) -> Result<Account, Problem> {
-    let request = GetAccountRequest { workspace_id: reader.workspace(), account_id: id.to_owned() };
-    let answer = app.accounts().get_account(reader.context.request(request)).await?.into_inner();
+    let request = GetAccountRequest {
+        workspace_id: reader.workspace(),
+        account_id: id.to_owned(),
+    };
+    let answer = app
+        .accounts()
+        .get_account(reader.context.request(request))
+        .await?
+        .into_inner();
     answer.account.ok_or_else(Problem::not_found)
 }
 
@@ -142,7 +158,10 @@ pub(crate) async fn load(app: &App, reader: &Reader, id: &str, with_posts: bool)
         limit: HISTORY,
         cursor: String::new(),
     };
-    let scopes = GetDiagnosticsRequest { workspace_id, account_id: id.to_owned() };
+    let scopes = GetDiagnosticsRequest {
+        workspace_id,
+        account_id: id.to_owned(),
+    };
     let (mut events, mut diagnostics) = (app.accounts(), app.accounts());
     let scopes = async {
         if !reader.manages() {
@@ -150,9 +169,19 @@ pub(crate) async fn load(app: &App, reader: &Reader, id: &str, with_posts: bool)
         }
         diagnostics.get_diagnostics(reader.context.request(scopes)).await.ok()
     };
-    let posts = async { if with_posts { Some(recent(app, reader, id).await) } else { None } };
-    let (account, history, scopes, posts) =
-        tokio::join!(account(app, reader, id), events.list_history(reader.context.request(history)), scopes, posts);
+    let posts = async {
+        if with_posts {
+            Some(recent(app, reader, id).await)
+        } else {
+            None
+        }
+    };
+    let (account, history, scopes, posts) = tokio::join!(
+        account(app, reader, id),
+        events.list_history(reader.context.request(history)),
+        scopes,
+        posts
+    );
     let account = view::account(&account?, &reader.lens);
     let history = history.map(|answer| answer.into_inner().events).unwrap_or_default();
     let history: Vec<_> = history.iter().map(|event| view::event(event, &reader.lens)).collect();
@@ -181,7 +210,8 @@ impl Panel {
             timeline: timeline(account, reader),
             outlook: outlook(account, reader),
             publish: reasons::cannot_publish(account, reader).unwrap_or_else(|| t.panel.can_publish.to_owned()),
-            limited: (!account.limited.is_empty()).then(|| (t.panel.limited)(&reasons::labels(&account.limited, reader))),
+            limited: (!account.limited.is_empty())
+                .then(|| (t.panel.limited)(&reasons::labels(&account.limited, reader))),
             asks: asks(account, reader),
             has_posts: account.capabilities.iter().any(|capability| capability == "post_feed"),
             posts,
@@ -196,16 +226,22 @@ impl Panel {
 
 fn connected(account: &AccountView, reader: &Reader) -> Option<String> {
     let day = reader.calendar.full_day(account.connected_at?.ms());
-    let by = account.connected_by.as_ref().map(|person| person.name.as_str()).filter(|name| !name.is_empty());
+    let by = account
+        .connected_by
+        .as_ref()
+        .map(|person| person.name.as_str())
+        .filter(|name| !name.is_empty());
     Some(by.map_or(day.clone(), |name| (reader.t.panel.by)(&day, name)))
 }
 
 /// The end of a token matters to a person where it is announced or needs them; silent renewal has none that does.
 fn has_visible_end(account: &AccountView, reader: &Reader) -> bool {
     account.token.auto_refresh
-        || reader.lens.catalogue.connector(&account.connector).is_some_and(|connector| {
-            connector.announced_refresh || connector.renewal() == Renewal::ReconnectOnly
-        })
+        || reader
+            .lens
+            .catalogue
+            .connector(&account.connector)
+            .is_some_and(|connector| connector.announced_refresh || connector.renewal() == Renewal::ReconnectOnly)
 }
 
 fn timeline(account: &AccountView, reader: &Reader) -> Vec<Point> {
@@ -222,7 +258,11 @@ fn timeline(account: &AccountView, reader: &Reader) -> Vec<Point> {
     .filter_map(|(label, at)| at.map(|at| (label, at.ms())))
     .collect::<Vec<_>>();
     points.sort_by_key(|(_, at)| *at);
-    let point = |(label, at)| Point { label, at: reader.calendar.day(at), past: at <= reader.calendar.now_ms };
+    let point = |(label, at)| Point {
+        label,
+        at: reader.calendar.day(at),
+        past: at <= reader.calendar.now_ms,
+    };
     points.into_iter().map(point).collect()
 }
 
@@ -235,7 +275,11 @@ fn outlook(account: &AccountView, reader: &Reader) -> Option<String> {
         let next = account.token.next_refresh_at.filter(future)?;
         return Some((reader.t.panel.refreshes_itself)(&reader.calendar.day(next.ms()).text));
     }
-    let end = account.token.expires_at.filter(future).filter(|_| has_visible_end(account, reader))?;
+    let end = account
+        .token
+        .expires_at
+        .filter(future)
+        .filter(|_| has_visible_end(account, reader))?;
     Some((reader.t.panel.expires_then)(&reader.calendar.in_days(end.ms())))
 }
 
@@ -246,9 +290,16 @@ fn asks(account: &AccountView, reader: &Reader) -> Option<String> {
         return None;
     }
     let asks = (reader.t.connect.asks_for)(reader.lens.catalogue.short_title(&account.platform), count);
-    let missing = account.health.reasons.iter().find(|reason| !reason.permissions.is_empty());
+    let missing = account
+        .health
+        .reasons
+        .iter()
+        .find(|reason| !reason.permissions.is_empty());
     Some(missing.map_or(asks.clone(), |reason| {
-        format!("{asks} {}", (reader.t.connect.keep)(&reasons::labels(&reason.permissions, reader)))
+        format!(
+            "{asks} {}",
+            (reader.t.connect.keep)(&reasons::labels(&reason.permissions, reader))
+        )
     }))
 }
 
@@ -259,7 +310,9 @@ fn scopes(found: &DiagnosticsView, reader: &Reader) -> Vec<Scope> {
         granted,
     };
     let missing = found.scopes.missing.iter().map(|one| scope(one, false));
-    missing.chain(found.scopes.granted.iter().map(|one| scope(one, true))).collect()
+    missing
+        .chain(found.scopes.granted.iter().map(|one| scope(one, true)))
+        .collect()
 }
 
 fn past(event: &EventView, reader: &Reader) -> Option<Past> {
@@ -280,7 +333,10 @@ async fn recent(app: &App, reader: &Reader, id: &str) -> Posts {
     };
     match app.accounts().list_recent_posts(reader.context.request(request)).await {
         Ok(answer) => Posts::of(answer.get_ref(), reader),
-        Err(_) => Posts { failed: true, ..Posts::default() },
+        Err(_) => Posts {
+            failed: true,
+            ..Posts::default()
+        },
     }
 }
 
@@ -294,7 +350,11 @@ impl Posts {
             reactions: post.reactions.map(words.reactions),
             comments: post.comments.map(words.comments),
             shares: post.shares.map(words.shares),
-            permalink: if post.permalink.starts_with("https://") { post.permalink } else { String::new() },
+            permalink: if post.permalink.starts_with("https://") {
+                post.permalink
+            } else {
+                String::new()
+            },
             quotes: post.comment_previews,
         };
         Self {

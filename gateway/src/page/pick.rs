@@ -4,9 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::Form;
-use proto::accounts::v1::{
-    CancelConnectRequest, Channel, ConnectSession, SelectDestinationsRequest, SessionStatus,
-};
+use proto::accounts::v1::{CancelConnectRequest, Channel, ConnectSession, SelectDestinationsRequest, SessionStatus};
 use serde::Deserialize;
 
 use super::face::initials;
@@ -57,11 +55,18 @@ impl Page {
         let seen = view::session(session, &reader.lens);
         let only = seen.destinations.len() == 1;
         Self {
-            shell: Shell::new(reader, facts, "connections", &title),
+            shell: Shell {
+                bare: session.channel() == Channel::Popup,
+                ..Shell::new(reader, facts, "connections", &title)
+            },
             title,
             session: session.id.clone(),
             notes,
-            destinations: seen.destinations.into_iter().map(|one| destination(one, only)).collect(),
+            destinations: seen
+                .destinations
+                .into_iter()
+                .map(|one| destination(one, only))
+                .collect(),
             skipped: seen.skipped,
         }
     }
@@ -69,7 +74,11 @@ impl Page {
 
 fn destination(one: view::DestinationView, only: bool) -> Destination {
     Destination {
-        about: if one.username.is_empty() { String::new() } else { format!("@{}", one.username) },
+        about: if one.username.is_empty() {
+            String::new()
+        } else {
+            format!("@{}", one.username)
+        },
         initials: initials(&one.display_name),
         already: one.account_id.is_some(),
         checked: only || one.account_id.is_some(),
@@ -102,7 +111,10 @@ pub(crate) async fn select(
         session_id: id.clone(),
         destination_ids: picked.destination,
     };
-    let selected = app.accounts().select_destinations(reader.context.request(request)).await;
+    let selected = app
+        .accounts()
+        .select_destinations(reader.context.request(request))
+        .await;
     let session = match selected {
         Ok(answer) => answer.into_inner().session.unwrap_or_default(),
         // A refusal that ended the session is told by the session; one that did not goes on as the problem it is.
@@ -120,7 +132,10 @@ pub(crate) async fn cancel(
     reader: Reader,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let request = CancelConnectRequest { workspace_id: reader.workspace(), session_id: id.clone() };
+    let request = CancelConnectRequest {
+        workspace_id: reader.workspace(),
+        session_id: id.clone(),
+    };
     app.accounts().cancel_connect(reader.context.request(request)).await?;
     Ok(done(&outcome::session(&app, &reader, &id).await?))
 }

@@ -96,6 +96,9 @@ impl Question {
 
     /// The page of it.
     pub(crate) fn answer(&self, reader: &Reader, facts: &Facts) -> Result<Response, Problem> {
-        html(&Page { shell: Shell::new(reader, facts, "connections", &self.title), ask: self })
+        html(&Page {
+            shell: Shell::new(reader, facts, "connections", &self.title),
+            ask: self,
+        })
     }
 }

@@ -95,7 +95,11 @@ impl Reader {
     pub(crate) fn checked(&self, time: Option<Time>) -> Option<When> {
         let mut when = self.ago(time)?;
         let sentence = (self.t.health.checked)("\u{0}");
-        sentence.split('\u{0}').next().unwrap_or_default().clone_into(&mut when.before);
+        sentence
+            .split('\u{0}')
+            .next()
+            .unwrap_or_default()
+            .clone_into(&mut when.before);
         Some(when)
     }
 

@@ -2,12 +2,16 @@
 
 use super::card::{Link, Why};
 use super::reader::Reader;
-use crate::view::{AccountView, NoticeView, Permission, ReasonView};
+use crate::view::{AccountView, NoticeView, Permission, ReasonView, Time};
 
 /// The reason in one sentence, with what it blocks and what still works.
 pub(crate) fn why(reason: &ReasonView, account: &AccountView, reader: &Reader) -> Why {
     let words = |codes: &[String]| {
-        codes.iter().map(|code| (reader.t.health.effect)(code)).collect::<Vec<_>>().join(reader.t.health.and)
+        codes
+            .iter()
+            .map(|code| (reader.t.health.effect)(code))
+            .collect::<Vec<_>>()
+            .join(reader.t.health.and)
     };
     Why {
         sentence: sentence(reason, account, reader),
@@ -21,12 +25,20 @@ fn sentence(reason: &ReasonView, account: &AccountView, reader: &Reader) -> Stri
     let platform = reader.lens.catalogue.short_title(&account.platform);
     match (reason.code.as_str(), reason.detail.as_deref()) {
         ("token_expired", _) => {
-            let ended = account.token.expires_at.filter(|at| at.ms() <= reader.calendar.now_ms).or(since);
-            reader.ago(ended).map_or(words.token_expired.to_owned(), |ago| (words.token_expired_ago)(&ago.text))
+            let ended = account
+                .token
+                .expires_at
+                .filter(|at| at.ms() <= reader.calendar.now_ms)
+                .or(since);
+            reader.ago(ended).map_or(words.token_expired.to_owned(), |ago| {
+                (words.token_expired_ago)(&ago.text)
+            })
         }
         ("refresh_failed", _) => {
             let last = reader.moment(since);
-            last.map_or(words.refresh_failed.to_owned(), |last| (words.refresh_failed_last)(&last.text))
+            last.map_or(words.refresh_failed.to_owned(), |last| {
+                (words.refresh_failed_last)(&last.text)
+            })
         }
         ("permission_missing", _) if reason.permissions.is_empty() => words.permission_unknown.to_owned(),
         ("permission_missing", _) => (words.permission_missing)(&labels(&reason.permissions, reader)),
@@ -44,7 +56,10 @@ fn sentence(reason: &ReasonView, account: &AccountView, reader: &Reader) -> Stri
 
 /// Permissions in plain words, comma separated.
 pub(crate) fn labels(permissions: &[Permission], reader: &Reader) -> String {
-    let mut words: Vec<&str> = permissions.iter().map(|one| (reader.t.health.permission)(&one.label)).collect();
+    let mut words: Vec<&str> = permissions
+        .iter()
+        .map(|one| (reader.t.health.permission)(&one.label))
+        .collect();
     words.dedup();
     words.join(reader.t.health.and)
 }
@@ -60,7 +75,10 @@ pub(crate) fn fix(reason: &ReasonView, account: &AccountView, reader: &Reader) -
             let name = reader.lens.catalogue.short_title(&account.platform);
             // Every platform of the catalogue lives at the .com of its id.
             let href = format!("https://www.{}.com/", account.platform);
-            Some(Link { external: true, ..Link::new((reader.t.act.open_platform)(name), href) })
+            Some(Link {
+                external: true,
+                ..Link::new((reader.t.act.open_platform)(name), href)
+            })
         }
         _ => None,
     }
@@ -73,7 +91,11 @@ pub(crate) fn notice(notice: &NoticeView, platform: &str, account: &AccountView,
     match notice.code.as_str() {
         "expiring_soon" => (words.expiring)(&at.map(|at| at.text).unwrap_or_default()),
         "check_delayed" => {
-            let tried = account.health.checked_at.or(notice.at).map_or(reader.calendar.now_ms, |at| at.ms());
+            let tried = account
+                .health
+                .checked_at
+                .or(notice.at)
+                .map_or(reader.calendar.now_ms, Time::ms);
             (words.delayed)(platform, &reader.calendar.clock(tried))
         }
         _ => (words.attempt_failed)(notice.attempt.unwrap_or(1), at.as_ref().map(|at| at.text.as_str())),
@@ -86,7 +108,11 @@ pub(crate) fn cannot_publish(account: &AccountView, reader: &Reader) -> Option<S
         return None;
     }
     let code = account.publish_capability.reason.as_deref().unwrap_or_default();
-    let missing = account.health.reasons.iter().find(|reason| reason.code == code && !reason.permissions.is_empty());
+    let missing = account
+        .health
+        .reasons
+        .iter()
+        .find(|reason| reason.code == code && !reason.permissions.is_empty());
     Some(match (missing, (reader.t.panel.problem)(code)) {
         (Some(reason), _) => (reader.t.panel.cannot_needs)(&labels(&reason.permissions, reader)),
         (None, Some(problem)) => problem.to_owned(),

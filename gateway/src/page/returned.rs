@@ -37,7 +37,11 @@ impl Page {
     pub(crate) fn new(t: &'static Texts, heading: impl Into<String>) -> Self {
         let heading = heading.into();
         Self {
-            shell: Bare { t, title: heading.clone(), timezone: String::new() },
+            shell: Bare {
+                t,
+                title: heading.clone(),
+                timezone: String::new(),
+            },
             heading,
             lines: Vec::new(),
             links: Vec::new(),
@@ -59,26 +63,57 @@ pub(crate) fn page(session: Option<&SessionView>, t: &'static Texts) -> Response
     let page = match session.status {
         "pending" | "authorizing" => {
             let here = format!("/oauth/return/{}", session.id);
-            Page { go_on: Some((2, here)), links: vec![back(session)], ..Page::new(t, t.connect.working) }
+            Page {
+                go_on: Some((2, here)),
+                links: vec![back(session)],
+                ..Page::new(t, t.connect.working)
+            }
         }
         "choosing" => {
             let picker = format!("/connections/sessions/{}", session.id);
             let link = Link::new(t.connect.choose_submit, picker.clone());
-            Page { go_on: Some((0, picker)), links: vec![link], ..Page::new(t, t.connect.choose_hint) }
+            Page {
+                go_on: Some((0, picker)),
+                links: vec![link],
+                ..Page::new(t, t.connect.choose_hint)
+            }
         }
-        "completed" => Page { links: vec![back(session)], ..Page::new(t, t.connect.you_are_connected) },
-        "cancelled" => Page { links: vec![back(session)], ..Page::new(t, t.connect.cancelled) },
-        "expired" => Page { links: vec![back(session)], ..Page::new(t, t.connect.expired) },
-        _ => Page { links: vec![back(session)], ..Page::new(t, t.connect.failed) },
+        "completed" => Page {
+            links: vec![back(session)],
+            ..Page::new(t, t.connect.you_are_connected)
+        },
+        "cancelled" => Page {
+            links: vec![back(session)],
+            ..Page::new(t, t.connect.cancelled)
+        },
+        "expired" => Page {
+            links: vec![back(session)],
+            ..Page::new(t, t.connect.expired)
+        },
+        _ => Page {
+            links: vec![back(session)],
+            ..Page::new(t, t.connect.failed)
+        },
     };
     let is_over = page.go_on.is_none();
-    let lines = if is_over && session.channel == "popup" { vec![t.connect.close_window.to_owned()] } else { Vec::new() };
-    show(&Page { returned: is_over.then(|| session.id.clone()), lines, ..page })
+    let lines = if is_over && session.channel == "popup" {
+        vec![t.connect.close_window.to_owned()]
+    } else {
+        Vec::new()
+    };
+    show(&Page {
+        returned: is_over.then(|| session.id.clone()),
+        lines,
+        ..page
+    })
 }
 
 /// A failure as a page.
 pub(crate) fn error(body: &ProblemBody, request: &Parts) -> Response {
-    let accepts = request.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    let accepts = request
+        .headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok());
     let t = texts(Locale::parse(accepts.unwrap_or_default()));
     show(&of_problem(body, request.uri.path(), t))
 }
@@ -99,7 +134,10 @@ pub(crate) fn of_problem(body: &ProblemBody, path: &str, t: &'static Texts) -> P
         500.. => Link::new(t.act.try_again, local(path)),
         _ => Link::new(words.back, "/connections"),
     };
-    let action = body.action.as_ref().and_then(|action| Some(Link::new(action.label, action.href.clone()?)));
+    let action = body
+        .action
+        .as_ref()
+        .and_then(|action| Some(Link::new(action.label, action.href.clone()?)));
     let action = action.filter(|action| action.href != first.href && body.status != 401);
     Page {
         lines: vec![line],
@@ -110,15 +148,26 @@ pub(crate) fn of_problem(body: &ProblemBody, path: &str, t: &'static Texts) -> P
 }
 
 fn local(path: &str) -> &str {
-    if path.starts_with('/') && !path.starts_with("//") { path } else { "/connections" }
+    if path.starts_with('/') && !path.starts_with("//") {
+        path
+    } else {
+        "/connections"
+    }
 }
 
 /// Details are written without capital and full stop, for logs and programs.
 fn sentence(detail: &str) -> String {
     let mut letters = detail.chars();
-    let first: String = letters.next().map(|letter| letter.to_uppercase().collect()).unwrap_or_default();
+    let first: String = letters
+        .next()
+        .map(|letter| letter.to_uppercase().collect())
+        .unwrap_or_default();
     let text = format!("{first}{}", letters.as_str());
-    if text.is_empty() || text.ends_with('.') { text } else { format!("{text}.") }
+    if text.is_empty() || text.ends_with('.') {
+        text
+    } else {
+        format!("{text}.")
+    }
 }
 
 fn show(page: &Page) -> Response {

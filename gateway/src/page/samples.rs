@@ -51,7 +51,10 @@ pub(crate) fn amber(mut account: Account, reason: Reason, posts: i64, now_ms: i6
         code @ ("permission_missing" | "publish_capability_missing" | "platform_role_lost") => code.into(),
         _ => "token".into(),
     };
-    account.scheduled = Some(ScheduledPosts { count: posts, next_at_ms: now_ms + DAY });
+    account.scheduled = Some(ScheduledPosts {
+        count: posts,
+        next_at_ms: now_ms + DAY,
+    });
     account
 }
 
@@ -75,7 +78,10 @@ pub(crate) fn reason(code: &str) -> Reason {
         .into(),
         permissions: match code {
             "permission_missing" => {
-                vec![MissingPermission { scope: "instagram_content_publish".into(), label: "publish content".into() }]
+                vec![MissingPermission {
+                    scope: "instagram_content_publish".into(),
+                    label: "publish content".into(),
+                }]
             }
             _ => Vec::new(),
         },
@@ -85,7 +91,11 @@ pub(crate) fn reason(code: &str) -> Reason {
 
 fn noted(mut account: Account, code: &str, attempt: i32, at_ms: i64) -> Account {
     if let Some(health) = account.health.as_mut() {
-        health.notices = vec![Notice { code: code.into(), attempt, at_ms }];
+        health.notices = vec![Notice {
+            code: code.into(),
+            attempt,
+            at_ms,
+        }];
         health.check_delayed = code == "check_delayed";
     }
     account
@@ -107,20 +117,47 @@ pub(crate) fn accounts(now_ms: i64) -> Vec<Account> {
     let long = "The Extraordinarily Long Named Bakery and Confectionery of Greater Northamptonshire and Surroundings";
     let hostile = "<img src=x onerror=alert(1)> \u{202e}drawkcab";
     vec![
-        grouped(bad(of("01", "instagram", "Acme Bakery", "acmebakery"), "permission_missing", 4)),
+        grouped(bad(
+            of("01", "instagram", "Acme Bakery", "acmebakery"),
+            "permission_missing",
+            4,
+        )),
         grouped(bad(of("02", "facebook", "Acme Bakery", ""), "token_expired", 2)),
         bad(of("03", "facebook", "Acme Café", ""), "access_revoked", 0),
-        bad(of("04", "instagram", "Acme Archive", "acme.archive"), "publish_capability_missing", 0),
+        bad(
+            of("04", "instagram", "Acme Archive", "acme.archive"),
+            "publish_capability_missing",
+            0,
+        ),
         bad(of("05", "facebook", "Acme Jobs", ""), "platform_role_lost", 1),
-        bad(of("06", "instagram", "Acme Travel", "acmetravel"), "platform_checkpoint", 0),
+        bad(
+            of("06", "instagram", "Acme Travel", "acmetravel"),
+            "platform_checkpoint",
+            0,
+        ),
         bad(of("07", "instagram", "Acme Events", "acmeevents"), "refresh_failed", 0),
         of("08", "facebook", "Acme Foundation", "acmefoundation"),
         of("09", "tiktok", "Acme Clips", "acmeclips"),
         of("10", "x", "Acme", "acme"),
-        noted(of("11", "linkedin", "Acme Ltd", "acme-ltd"), "expiring_soon", 0, now_ms + 5 * DAY),
-        noted(of("12", "instagram", "Acme Kitchen", "acmekitchen"), "check_delayed", 0, now_ms),
+        noted(
+            of("11", "linkedin", "Acme Ltd", "acme-ltd"),
+            "expiring_soon",
+            0,
+            now_ms + 5 * DAY,
+        ),
+        noted(
+            of("12", "instagram", "Acme Kitchen", "acmekitchen"),
+            "check_delayed",
+            0,
+            now_ms,
+        ),
         locked,
-        noted(of("14", "facebook", "Acme Garden", ""), "refresh_pending", 1, now_ms + DAY),
+        noted(
+            of("14", "facebook", "Acme Garden", ""),
+            "refresh_pending",
+            1,
+            now_ms + DAY,
+        ),
         of("15", "facebook", long, ""),
         of("16", "x", hostile, "hostile"),
         of("17", "instagram", "مخبز أكمي", "acme.ar"),
@@ -139,7 +176,13 @@ pub(crate) fn history(now_ms: i64) -> Vec<Event> {
     };
     vec![
         event(4, "account.reconnect_required", 2 * DAY, "{}", ""),
-        event(3, "account.refresh_attempt_failed", 3 * DAY, r#"{"attempt":1,"of":3}"#, ""),
+        event(
+            3,
+            "account.refresh_attempt_failed",
+            3 * DAY,
+            r#"{"attempt":1,"of":3}"#,
+            "",
+        ),
         event(2, "account.token_refreshed", 11 * DAY, "{}", ""),
         event(1, "account.connected", 102 * DAY, "{}", "Dana"),
     ]
@@ -155,10 +198,21 @@ pub(crate) fn posts(now_ms: i64) -> Vec<Post> {
         comments: Some(comments),
         ..Post::default()
     };
-    let mut first = post("Sourdough is back on the shelf from seven tomorrow. First come, first served.", DAY, 128, 2);
+    let mut first = post(
+        "Sourdough is back on the shelf from seven tomorrow. First come, first served.",
+        DAY,
+        128,
+        2,
+    );
     first.comment_previews = vec![
-        PostComment { author: "rosa".into(), text: "Keep one for me!".into() },
-        PostComment { author: "ben.k".into(), text: "Best in town".into() },
+        PostComment {
+            author: "rosa".into(),
+            text: "Keep one for me!".into(),
+        },
+        PostComment {
+            author: "ben.k".into(),
+            text: "Best in town".into(),
+        },
     ];
     vec![first, post("We are closed on Monday.", 4 * DAY, 12, 1)]
 }

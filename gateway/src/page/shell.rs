@@ -23,9 +23,9 @@ impl Facts {
         let (mut accounts, mut entitlements) = (app.accounts(), app.entitlements());
         let workspace_id = reader.workspace();
         let (summary, workspace) = tokio::join!(
-            accounts.summarize_accounts(
-                reader.context.request(SummarizeAccountsRequest { workspace_id: workspace_id.clone() })
-            ),
+            accounts.summarize_accounts(reader.context.request(SummarizeAccountsRequest {
+                workspace_id: workspace_id.clone()
+            })),
             entitlements.get_workspace(reader.context.request(GetWorkspaceRequest { workspace_id })),
         );
         let workspace = workspace.ok().and_then(|answer| answer.into_inner().workspace);
@@ -76,15 +76,22 @@ pub(crate) struct Shell {
     pub(crate) waiting_text: String,
     pub(crate) updated_texts: String,
     pub(crate) demo: Option<Demo>,
+    /// In a window of its own: nothing to navigate to.
+    pub(crate) bare: bool,
 }
 
 impl Shell {
     /// The frame of the page `current`, titled `title`.
     pub(crate) fn new(reader: &Reader, facts: &Facts, current: &'static str, title: &str) -> Self {
         let (t, links) = (reader.t, &reader.lens.links);
-        let (attention, unread) =
-            facts.summary.as_ref().map_or((0, 0), |summary| (summary.needs_reconnect, summary.unread_notifications));
-        let name = if reader.person.name.is_empty() { &reader.person.user_id } else { &reader.person.name };
+        let (attention, unread) = facts.summary.as_ref().map_or((0, 0), |summary| {
+            (summary.needs_reconnect, summary.unread_notifications)
+        });
+        let name = if reader.person.name.is_empty() {
+            &reader.person.user_id
+        } else {
+            &reader.person.name
+        };
         Self {
             t,
             title: title.to_owned(),
@@ -104,11 +111,16 @@ impl Shell {
             unread_text: (t.shell.unread)(unread),
             composer: links.composer("").trim_end_matches("?social_account_id=").to_owned(),
             billing: links.billing(),
-            support: links.support("", "").trim_end_matches("&problem=").trim_end_matches("?account=").to_owned(),
+            support: links
+                .support("", "")
+                .trim_end_matches("&problem=")
+                .trim_end_matches("?account=")
+                .to_owned(),
             offline_text: (t.shell.offline)("#"),
             waiting_text: (t.connect.waiting)("#"),
             updated_texts: (2..=20).map(t.shell.updated).collect::<Vec<_>>().join("|"),
             demo: reader.dev.then(|| demo(reader, facts)),
+            bare: false,
         }
     }
 
@@ -132,8 +144,15 @@ fn role_name(t: &Texts, role: Role) -> &'static str {
 }
 
 fn demo(reader: &Reader, facts: &Facts) -> Demo {
-    let choice = |value: &str, label: &str, chosen| Choice { value: value.into(), label: label.into(), chosen };
-    let plan = facts.entitlements.as_ref().map(|entitlements| entitlements.plan.as_str());
+    let choice = |value: &str, label: &str, chosen| Choice {
+        value: value.into(),
+        label: label.into(),
+        chosen,
+    };
+    let plan = facts
+        .entitlements
+        .as_ref()
+        .map(|entitlements| entitlements.plan.as_str());
     let mut persons: Vec<_> = crate::auth::PERSONS
         .iter()
         .map(|person| choice(person.user_id, person.name, person.user_id == reader.person.user_id))

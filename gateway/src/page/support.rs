@@ -35,7 +35,10 @@ impl Page {
     pub(crate) fn of(card: Option<Card>, problem: &str, facts: &Facts, reader: &Reader) -> Self {
         Self {
             shell: Shell::new(reader, facts, "support", reader.t.shell.support),
-            message: card.as_ref().map(|card| message(card, problem, reader)).unwrap_or_default(),
+            message: card
+                .as_ref()
+                .map(|card| message(card, problem, reader))
+                .unwrap_or_default(),
             card,
         }
     }
@@ -58,13 +61,13 @@ fn message(card: &Card, problem: &str, reader: &Reader) -> String {
 }
 
 /// `GET /support`
-pub(crate) async fn show(
-    State(app): State<App>,
-    reader: Reader,
-    Query(ask): Query<Ask>,
-) -> Result<Response, Problem> {
+pub(crate) async fn show(State(app): State<App>, reader: Reader, Query(ask): Query<Ask>) -> Result<Response, Problem> {
     let account = async {
-        if ask.account.is_empty() { None } else { panel::account(&app, &reader, &ask.account).await.ok() }
+        if ask.account.is_empty() {
+            None
+        } else {
+            panel::account(&app, &reader, &ask.account).await.ok()
+        }
     };
     let (account, facts) = tokio::join!(account, Facts::load(&app, &reader));
     let card = account.map(|account| Card::of(&view::account(&account, &reader.lens), &reader));

@@ -51,8 +51,18 @@ pub(crate) fn tiles(facts: &Facts, reader: &Reader) -> Vec<Tile> {
         .platforms
         .iter()
         .map(|platform| {
-            let listed = facts.entitlements.as_ref().and_then(|e| e.platforms.iter().find(|p| p.platform == platform.id));
-            let availability = listed.map_or(if platform.connectable { "available" } else { "coming_soon" }, |p| p.availability);
+            let listed = facts
+                .entitlements
+                .as_ref()
+                .and_then(|e| e.platforms.iter().find(|p| p.platform == platform.id));
+            let availability = listed.map_or(
+                if platform.connectable {
+                    "available"
+                } else {
+                    "coming_soon"
+                },
+                |p| p.availability,
+            );
             let plan = listed.and_then(|p| p.required_plan.as_deref()).unwrap_or_default();
             Tile {
                 platform: platform.id.clone(),

@@ -32,12 +32,21 @@ fn platform(id: &str, title: &str, short: &str, capabilities: &[&str], scopes: &
         method: method.into(),
         scopes: scopes
             .iter()
-            .map(|(name, label)| Scope { name: (*name).into(), label: (*label).into(), required: true, ..Scope::default() })
+            .map(|(name, label)| Scope {
+                name: (*name).into(),
+                label: (*label).into(),
+                required: true,
+                ..Scope::default()
+            })
             .collect(),
         announced_refresh: is_meta,
         shared_grant: id != "instagram",
         publish_needs_image: is_meta && id != "facebook",
-        renewal: if id == "linkedin" { Renewal::ReconnectOnly.into() } else { Renewal::Exchange.into() },
+        renewal: if id == "linkedin" {
+            Renewal::ReconnectOnly.into()
+        } else {
+            Renewal::Exchange.into()
+        },
         ..Connector::default()
     };
     Platform {
@@ -47,20 +56,29 @@ fn platform(id: &str, title: &str, short: &str, capabilities: &[&str], scopes: &
         connectors: match id {
             "telegram" | "whatsapp" => Vec::new(),
             "instagram" => {
-                vec![connector("instagram", "instagram_login"), connector("instagram_facebook", "facebook_login")]
+                vec![
+                    connector("instagram", "instagram_login"),
+                    connector("instagram_facebook", "facebook_login"),
+                ]
             }
             _ => vec![connector(id, "oauth")],
         },
         capabilities: capabilities.iter().map(|&one| one.to_owned()).collect(),
         connectable: !matches!(id, "telegram" | "whatsapp"),
         token_diagnostics: is_meta,
-        settings_hint: if id == "facebook" { "Settings > Business Integrations".into() } else { String::new() },
+        settings_hint: if id == "facebook" {
+            "Settings > Business Integrations".into()
+        } else {
+            String::new()
+        },
     }
 }
 
 fn catalogue() -> Catalogue {
-    let meta: &[(&str, &str)] =
-        &[("instagram_basic", "see the profile"), ("instagram_content_publish", "publish content")];
+    let meta: &[(&str, &str)] = &[
+        ("instagram_basic", "see the profile"),
+        ("instagram_content_publish", "publish content"),
+    ];
     let plan = |name: &str, title: &str, max: Option<i64>, platforms: &[&str], soon: &[&str]| Plan {
         name: name.into(),
         title: title.into(),
@@ -73,9 +91,21 @@ fn catalogue() -> Catalogue {
         platforms: vec![
             platform("facebook", "Facebook", "Facebook", &["post_feed", "publish"], meta),
             platform("instagram", "Instagram", "Instagram", &["post_feed", "publish"], meta),
-            platform("tiktok", "TikTok", "TikTok", &["publish"], &[("video.publish", "publish videos")]),
+            platform(
+                "tiktok",
+                "TikTok",
+                "TikTok",
+                &["publish"],
+                &[("video.publish", "publish videos")],
+            ),
             platform("x", "X (Twitter)", "X", &["publish"], &[("tweet.write", "post as you")]),
-            platform("linkedin", "LinkedIn", "LinkedIn", &["publish"], &[("w_member_social", "post as you")]),
+            platform(
+                "linkedin",
+                "LinkedIn",
+                "LinkedIn",
+                &["publish"],
+                &[("w_member_social", "post as you")],
+            ),
             platform("telegram", "Telegram", "Telegram", &[], &[]),
             platform("whatsapp", "WhatsApp", "WhatsApp", &[], &[]),
         ],
@@ -92,10 +122,24 @@ fn catalogue() -> Catalogue {
 pub(crate) fn reader(role: Role, locale: Locale) -> Reader {
     let t = texts(locale);
     Reader {
-        person: Person { user_id: "usr_dana".into(), name: "Dana".into(), workspace_id: "demo".into(), role },
-        lens: Lens { catalogue: Arc::new(catalogue()), role, links: Arc::new(Links::own_pages()), locale },
+        person: Person {
+            user_id: "usr_dana".into(),
+            name: "Dana".into(),
+            workspace_id: "demo".into(),
+            role,
+        },
+        lens: Lens {
+            catalogue: Arc::new(catalogue()),
+            role,
+            links: Arc::new(Links::own_pages()),
+            locale,
+        },
         t,
-        calendar: Calendar { zone: TimeZone::UTC, now_ms: NOW, words: &t.time },
+        calendar: Calendar {
+            zone: TimeZone::UTC,
+            now_ms: NOW,
+            words: &t.time,
+        },
         timezone: "UTC".into(),
         path: "/connections".into(),
         dev: true,
@@ -111,31 +155,54 @@ pub(crate) fn facts(plan: &str, accounts: &[Account], reader: &Reader) -> Facts 
     let amber = seen.iter().filter(|one| one.health.status == "needs_reconnect").count();
     let amber = i64::try_from(amber).unwrap();
     let at_risk = seen.iter().map(|one| one.impact.scheduled_posts_at_risk).sum();
-    let found = reader.lens.catalogue.plans.iter().find(|one| one.name == plan).unwrap().clone();
+    let found = reader
+        .lens
+        .catalogue
+        .plans
+        .iter()
+        .find(|one| one.name == plan)
+        .unwrap()
+        .clone();
     let availability = |id: &str| match () {
         () if found.platforms.iter().any(|one| one == id) => "available",
         () if found.coming_soon.iter().any(|one| one == id) => "coming_soon",
         () => "plan_locked",
     };
-    let platforms = reader.lens.catalogue.platforms.iter().map(|platform| PlatformAvailabilityView {
-        platform: platform.id.clone(),
-        availability: availability(&platform.id),
-        required_plan: reader.lens.catalogue.min_plan(&platform.id).map(|plan| plan.name.clone()),
-    });
+    let platforms = reader
+        .lens
+        .catalogue
+        .platforms
+        .iter()
+        .map(|platform| PlatformAvailabilityView {
+            platform: platform.id.clone(),
+            availability: availability(&platform.id),
+            required_plan: reader
+                .lens
+                .catalogue
+                .min_plan(&platform.id)
+                .map(|plan| plan.name.clone()),
+        });
     Facts {
         summary: Some(SummaryView {
             total,
             healthy: total - amber,
             needs_reconnect: amber,
             checked_at: Time::of(NOW - 180_000),
-            posts_at_risk: Impact { scheduled_posts_at_risk: at_risk, next_at: Time::of(NOW + 86_400_000) },
+            posts_at_risk: Impact {
+                scheduled_posts_at_risk: at_risk,
+                next_at: Time::of(NOW + 86_400_000),
+            },
             unread_notifications: 3,
         }),
         entitlements: Some(EntitlementsView {
             workspace_id: "demo".into(),
             plan: found.name.clone(),
             plan_title: found.title.clone(),
-            accounts: AccountUsage { used: total, reserved: 0, max: found.max_accounts },
+            accounts: AccountUsage {
+                used: total,
+                reserved: 0,
+                max: found.max_accounts,
+            },
             platforms: platforms.collect(),
             locked_account_ids: Vec::new(),
         }),
@@ -160,13 +227,30 @@ pub(crate) fn connections(plan: &str, accounts: &[Account], open: Option<usize>,
 
 /// The panel of an account, with history and posts.
 pub(crate) fn panel(account: &Account, reader: &Reader) -> Panel {
-    let history: Vec<_> = samples::history(NOW).iter().map(|event| view::event(event, &reader.lens)).collect();
+    let history: Vec<_> = samples::history(NOW)
+        .iter()
+        .map(|event| view::event(event, &reader.lens))
+        .collect();
     let diagnostics = view::diagnostics(&proto::accounts::v1::GetDiagnosticsResponse {
-        missing: vec![Scope { name: "instagram_content_publish".into(), label: "publish content".into(), ..Scope::default() }],
-        granted: vec![Scope { name: "instagram_basic".into(), label: "see the profile".into(), ..Scope::default() }],
+        missing: vec![Scope {
+            name: "instagram_content_publish".into(),
+            label: "publish content".into(),
+            ..Scope::default()
+        }],
+        granted: vec![Scope {
+            name: "instagram_basic".into(),
+            label: "see the profile".into(),
+            ..Scope::default()
+        }],
         ..proto::accounts::v1::GetDiagnosticsResponse::default()
     });
-    Panel::of(&view::account(account, &reader.lens), &history, Some(&diagnostics), None, reader)
+    Panel::of(
+        &view::account(account, &reader.lens),
+        &history,
+        Some(&diagnostics),
+        None,
+        reader,
+    )
 }
 
 /// The text between tags, with blanks folded: what a person reads.
@@ -184,5 +268,8 @@ pub(crate) fn text(html: &str) -> String {
             _ => {}
         }
     }
-    out.replace("&#38;", "&").split_whitespace().collect::<Vec<_>>().join(" ")
+    out.replace("&#38;", "&")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }

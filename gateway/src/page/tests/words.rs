@@ -23,16 +23,49 @@ fn card(code: &str, platform: &str) -> Card {
 fn every_amber_reason_has_its_sentence_and_its_button() {
     for (code, platform, sentence, button) in [
         ("token_expired", "facebook", "Token expired 2 days ago", "Reconnect"),
-        ("refresh_failed", "instagram", "Automatic refresh failed 3 times (last: 20 Nov 14:05)", "Reconnect"),
-        ("permission_missing", "instagram", "Permission missing: publish content", "Reconnect"),
-        ("access_revoked", "facebook", "Access was removed on Facebook on 20 Nov", "Reconnect"),
-        ("publish_capability_missing", "instagram", "Connected with an older method that cannot publish", "Reconnect with Meta"),
-        ("platform_role_lost", "facebook", "You are no longer an admin of this Page", "See how to fix"),
-        ("platform_checkpoint", "instagram", "Instagram asks you to confirm your identity there first", "Open Instagram"),
+        (
+            "refresh_failed",
+            "instagram",
+            "Automatic refresh failed 3 times (last: 20 Nov 14:05)",
+            "Reconnect",
+        ),
+        (
+            "permission_missing",
+            "instagram",
+            "Permission missing: publish content",
+            "Reconnect",
+        ),
+        (
+            "access_revoked",
+            "facebook",
+            "Access was removed on Facebook on 20 Nov",
+            "Reconnect",
+        ),
+        (
+            "publish_capability_missing",
+            "instagram",
+            "Connected with an older method that cannot publish",
+            "Reconnect with Meta",
+        ),
+        (
+            "platform_role_lost",
+            "facebook",
+            "You are no longer an admin of this Page",
+            "See how to fix",
+        ),
+        (
+            "platform_checkpoint",
+            "instagram",
+            "Instagram asks you to confirm your identity there first",
+            "Open Instagram",
+        ),
     ] {
         let card = card(code, platform);
         assert_eq!(card.why.as_ref().unwrap().sentence, sentence);
-        let shown = card.fix.as_ref().map_or(card.reconnect_label.clone(), |fix| fix.label.clone());
+        let shown = card
+            .fix
+            .as_ref()
+            .map_or(card.reconnect_label.clone(), |fix| fix.label.clone());
         assert_eq!(shown, button, "{code}");
         assert!(card.can_reconnect, "{code}: reconnecting is always possible");
     }
@@ -41,12 +74,20 @@ fn every_amber_reason_has_its_sentence_and_its_button() {
 #[test]
 fn a_permission_says_what_it_blocks_and_what_still_works() {
     let why = card("permission_missing", "instagram").why.unwrap();
-    assert_eq!((why.blocks.as_str(), why.works.as_str()), ("publishing, scheduling", "comments, analytics"));
+    assert_eq!(
+        (why.blocks.as_str(), why.works.as_str()),
+        ("publishing, scheduling", "comments, analytics")
+    );
 }
 
 #[test]
 fn notices_are_neutral_lines_under_a_green_dot() {
-    let page = text(&connections("professional", &samples::accounts(NOW)[10..14], None, &reader(Role::Owner, Locale::English)));
+    let page = text(&connections(
+        "professional",
+        &samples::accounts(NOW)[10..14],
+        None,
+        &reader(Role::Owner, Locale::English),
+    ));
     assert!(page.contains("Could not reach Instagram at 14:02. Status unchanged."));
     assert!(page.contains("Refresh attempt 1 of 3 failed. Next try Mon 14:05."));
     assert!(page.contains("Expires Fri 14:05."));
@@ -55,12 +96,21 @@ fn notices_are_neutral_lines_under_a_green_dot() {
 
 #[test]
 fn health_is_told_in_words_with_their_meaning() {
-    let html = connections("professional", &samples::accounts(NOW)[..8], None, &reader(Role::Owner, Locale::English));
+    let html = connections(
+        "professional",
+        &samples::accounts(NOW)[..8],
+        None,
+        &reader(Role::Owner, Locale::English),
+    );
     assert!(html.contains("Token is valid, all permissions granted, ready to publish"));
     assert!(html.contains("Token has expired or permissions are missing — reconnect required"));
     assert_eq!(html.matches("data-status>Needs reconnect<").count(), 7);
     assert_eq!(html.matches("data-status>Healthy<").count(), 1);
-    assert_eq!(html.matches("class=\"dot ").count(), 9, "one dot an account and one in the banner");
+    assert_eq!(
+        html.matches("class=\"dot ").count(),
+        9,
+        "one dot an account and one in the banner"
+    );
 }
 
 #[test]
@@ -85,7 +135,10 @@ fn the_prompt_for_a_better_plan_has_a_button_for_the_owner_alone() {
     let ask = |role| {
         let reader = reader(role, Locale::English);
         let facts = facts("free", &[], &reader);
-        let tile = tiles::tiles(&facts, &reader).into_iter().find(|tile| tile.platform == "tiktok").unwrap();
+        let tile = tiles::tiles(&facts, &reader)
+            .into_iter()
+            .find(|tile| tile.platform == "tiktok")
+            .unwrap();
         connect::prompt(&tile, &facts, &reader)
     };
     let owner = ask(Role::Owner);
@@ -106,7 +159,10 @@ fn session(status: SessionStatus, problem: Option<(&str, &[(&str, &str)])>) -> C
     let problem = problem.map(|(code, params)| Problem {
         code: code.into(),
         detail: String::new(),
-        params: params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        params: params
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
     });
     ConnectSession {
         id: "cs_1".into(),
@@ -128,20 +184,35 @@ fn told(session: &ConnectSession, reader: &Reader) -> String {
 #[test]
 fn how_a_sign_in_ended_is_told_with_names_and_with_what_it_saved() {
     let reader = reader(Role::Owner, Locale::English);
-    let wrong = ("wrong-platform-account", &[("actual", "@dana"), ("expected", "@acmebakery")][..]);
+    let wrong = (
+        "wrong-platform-account",
+        &[("actual", "@dana"), ("expected", "@acmebakery")][..],
+    );
     let failed = |problem| told(&session(SessionStatus::Failed, Some(problem)), &reader);
-    assert_eq!(failed(wrong), "You signed in as @dana, this card is @acmebakery. Nothing changed.");
+    assert_eq!(
+        failed(wrong),
+        "You signed in as @dana, this card is @acmebakery. Nothing changed."
+    );
     let missing = failed(("permissions-denied", &[("missing", "instagram_content_publish")]));
     assert!(missing.starts_with("Permission missing: publish content."), "{missing}");
     assert!(failed(("account-limit-reached", &[("limit", "5")])).starts_with("Your plan allows 5 accounts."));
     assert!(told(&session(SessionStatus::Cancelled, None), &reader).contains("Nothing changed."));
     let mut done = session(SessionStatus::Completed, None);
     let mut account = samples::healthy("50", "instagram", "Acme Bakery", "acmebakery", NOW);
-    account.scheduled = Some(ScheduledPosts { count: 4, next_at_ms: NOW });
+    account.scheduled = Some(ScheduledPosts {
+        count: 4,
+        next_at_ms: NOW,
+    });
     done.accounts = vec![account.clone()];
-    assert_eq!(told(&done, &reader), "Acme Bakery is reconnected · 4 posts are safe again");
+    assert_eq!(
+        told(&done, &reader),
+        "Acme Bakery is reconnected · 4 posts are safe again"
+    );
     done.accounts = vec![samples::amber(account, samples::reason("permission_missing"), 4, NOW)];
-    assert_eq!(told(&done, &reader), "Acme Bakery still needs reconnect. Permission missing: publish content.");
+    assert_eq!(
+        told(&done, &reader),
+        "Acme Bakery still needs reconnect. Permission missing: publish content."
+    );
 }
 
 #[test]
@@ -167,7 +238,10 @@ fn english_counts_in_one_and_many() {
     let t = texts(Locale::English);
     assert_eq!((t.list.attention)(1), "1 needs attention");
     assert_eq!((t.list.attention)(2), "2 need attention");
-    assert_eq!((t.list.at_risk)(4, Some("Mon 09:00")), "4 scheduled posts at risk · next Mon 09:00");
+    assert_eq!(
+        (t.list.at_risk)(4, Some("Mon 09:00")),
+        "4 scheduled posts at risk · next Mon 09:00"
+    );
     assert_eq!((t.connect.safe_again)(1), "1 post is safe again");
     assert_eq!(
         (t.list.banner_risk)(6, Some("Mon 09:00")),

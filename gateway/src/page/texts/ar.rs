@@ -1,9 +1,7 @@
 //! Arabic. Names of people and accounts are set apart ([`name`]), so that Latin names do not turn the sentence around.
 
 use super::plural::Arabic;
-use super::{
-    Act, Compose, Connect, ErrorTexts, Health, Help, List, Pages, Panel, Plan, Shell, Texts, TimeWords, Tour,
-};
+use super::{Act, Compose, Connect, ErrorTexts, Health, Help, List, Pages, Panel, Plan, Shell, Texts, TimeWords, Tour};
 use crate::view::Locale;
 
 pub(super) static TEXTS: Texts = Texts {
@@ -141,7 +139,18 @@ const SHELL: Shell = Shell {
 const TIME: TimeWords = TimeWords {
     days: ["الاثنين", "الثلاثاء", "الأربعاء", "الخميس", "الجمعة", "السبت", "الأحد"],
     months: [
-        "يناير", "فبراير", "مارس", "أبريل", "مايو", "يونيو", "يوليو", "أغسطس", "سبتمبر", "أكتوبر", "نوفمبر", "ديسمبر",
+        "يناير",
+        "فبراير",
+        "مارس",
+        "أبريل",
+        "مايو",
+        "يونيو",
+        "يوليو",
+        "أغسطس",
+        "سبتمبر",
+        "أكتوبر",
+        "نوفمبر",
+        "ديسمبر",
     ],
     today: |time| format!("اليوم {time}"),
     yesterday: |time| format!("أمس {time}"),
@@ -196,7 +205,12 @@ const HEALTH: Health = Health {
     },
     and: "، ",
     expiring: |when| format!("تنتهي الصلاحية {when}. أعد الربط قبل ذلك."),
-    delayed: |platform, time| format!("تعذّر الوصول إلى {} عند {time}. الحالة كما هي، وستُعاد المحاولة تلقائيًا.", name(platform)),
+    delayed: |platform, time| {
+        format!(
+            "تعذّر الوصول إلى {} عند {time}. الحالة كما هي، وستُعاد المحاولة تلقائيًا.",
+            name(platform)
+        )
+    },
     attempt_failed: |n, next| match next {
         Some(next) => format!("فشلت محاولة التجديد {n} من 3. المحاولة التالية {next}."),
         None => format!("فشلت محاولة التجديد {n} من 3. ستُعاد المحاولة تلقائيًا."),
@@ -319,7 +333,13 @@ const PANEL: Panel = Panel {
 };
 
 fn event(kind: &str, who: &str, attempt: Option<(i64, i64)>) -> String {
-    let by = |what: &str| if who.is_empty() { what.to_owned() } else { format!("{what} بواسطة {}", name(who)) };
+    let by = |what: &str| {
+        if who.is_empty() {
+            what.to_owned()
+        } else {
+            format!("{what} بواسطة {}", name(who))
+        }
+    };
     match (kind, attempt) {
         ("account.connected", _) => by("تم الربط"),
         ("account.reconnected", _) => by("أُعيد الربط"),
@@ -360,7 +380,11 @@ const CONNECT: Connect = Connect {
     cancelled: "أُلغي تسجيل الدخول. لم يتغير شيء.",
     expired: "استغرق تسجيل الدخول وقتًا طويلًا وانتهى. لم يتغير شيء.",
     wrong_account: |actual, expected| {
-        format!("سجّلت الدخول باسم {}، وهذه البطاقة للحساب {}. لم يتغير شيء.", name(actual), name(expected))
+        format!(
+            "سجّلت الدخول باسم {}، وهذه البطاقة للحساب {}. لم يتغير شيء.",
+            name(actual),
+            name(expected)
+        )
     },
     denied: |missing| format!("إذن ناقص: {}. اسمح به لدى المنصة ثم حاول مرة أخرى.", name(missing)),
     denied_all: |platform| format!("لم يمنح {} الوصول. لم يتغير شيء.", name(platform)),
@@ -474,10 +498,19 @@ const ERROR: ErrorTexts = ErrorTexts {
 
 const TOUR: Tour = Tour {
     steps: [
-        ("حساباتك", "كل حساب مرتبط في مساحة العمل بطاقة، وما يحتاج إليك يظهر في الأعلى."),
-        ("الحالة بلمحة", "الأخضر جاهز للنشر. البرتقالي يحتاج إلى إعادة الربط، والبطاقة تذكر السبب."),
+        (
+            "حساباتك",
+            "كل حساب مرتبط في مساحة العمل بطاقة، وما يحتاج إليك يظهر في الأعلى.",
+        ),
+        (
+            "الحالة بلمحة",
+            "الأخضر جاهز للنشر. البرتقالي يحتاج إلى إعادة الربط، والبطاقة تذكر السبب.",
+        ),
         ("التفاصيل", "افتح بطاقة لرؤية منشوراتها وأذوناتها وسجلها."),
-        ("إضافة حساب", "اربط حسابًا آخر هنا. تسجّل الدخول لدى المنصة ولا تُحفظ كلمة مرورك أبدًا."),
+        (
+            "إضافة حساب",
+            "اربط حسابًا آخر هنا. تسجّل الدخول لدى المنصة ولا تُحفظ كلمة مرورك أبدًا.",
+        ),
     ],
     next: "التالي",
     skip: "تخطي الجولة",

@@ -1,9 +1,7 @@
 //! English. Sentences marked exact in the product's specification are tested letter for letter in `page::tests`.
 
 use super::plural::english as s;
-use super::{
-    Act, Compose, Connect, ErrorTexts, Health, Help, List, Pages, Panel, Plan, Shell, Texts, TimeWords, Tour,
-};
+use super::{Act, Compose, Connect, ErrorTexts, Health, Help, List, Pages, Panel, Plan, Shell, Texts, TimeWords, Tour};
 use crate::view::Locale;
 
 pub(super) static TEXTS: Texts = Texts {
@@ -54,7 +52,9 @@ const SHELL: Shell = Shell {
 
 const TIME: TimeWords = TimeWords {
     days: ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
-    months: ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+    months: [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ],
     today: |time| format!("today {time}"),
     yesterday: |time| format!("yesterday {time}"),
     just_now: "just now",
@@ -95,7 +95,9 @@ const HEALTH: Health = Health {
     permission: |label| label,
     and: ", ",
     expiring: |when| format!("Expires {when}. Reconnect before then."),
-    delayed: |platform, time| format!("Could not reach {platform} at {time}. Status unchanged. Trying again by itself."),
+    delayed: |platform, time| {
+        format!("Could not reach {platform} at {time}. Status unchanged. Trying again by itself.")
+    },
     attempt_failed: |n, next| match next {
         Some(next) => format!("Refresh attempt {n} of 3 failed. Next try {next}."),
         None => format!("Refresh attempt {n} of 3 failed. Trying again by itself."),
@@ -141,7 +143,10 @@ const LIST: List = List {
     banner: |n| format!("{n} {} reconnecting.", s(n, "account needs", "accounts need")),
     banner_risk: |n, first| match (first, n) {
         (Some(when), 1) => format!("1 scheduled post will fail if nothing changes, {}.", on(when)),
-        (Some(when), n) => format!("{n} scheduled posts will fail if nothing changes, the first {}.", on(when)),
+        (Some(when), n) => format!(
+            "{n} scheduled posts will fail if nothing changes, the first {}.",
+            on(when)
+        ),
         (None, n) => format!("{n} scheduled {} will fail if nothing changes.", s(n, "post", "posts")),
     },
     bulk: |n, provider| match n {
@@ -173,7 +178,11 @@ const LIST: List = List {
 
 /// "on Mon 09:00", but "today 09:00".
 fn on(when: &str) -> String {
-    if when.starts_with("today") { when.to_owned() } else { format!("on {when}") }
+    if when.starts_with("today") {
+        when.to_owned()
+    } else {
+        format!("on {when}")
+    }
 }
 
 const PANEL: Panel = Panel {
@@ -218,7 +227,7 @@ const PANEL: Panel = Panel {
     missing: "Missing",
     history: "History",
     history_none: "Nothing has happened yet.",
-    event: event,
+    event,
     hint: |platform, place| format!("Does it keep disconnecting? Look in {platform}: {place}."),
     disconnect_title: |name| format!("Disconnect {name}?"),
     disconnect_facts: [
@@ -229,7 +238,13 @@ const PANEL: Panel = Panel {
 };
 
 fn event(kind: &str, who: &str, attempt: Option<(i64, i64)>) -> String {
-    let by = |what: &str| if who.is_empty() { what.to_owned() } else { format!("{what} by {who}") };
+    let by = |what: &str| {
+        if who.is_empty() {
+            what.to_owned()
+        } else {
+            format!("{what} by {who}")
+        }
+    };
     match (kind, attempt) {
         ("account.connected", _) => by("Connected"),
         ("account.reconnected", _) => by("Reconnected"),
@@ -272,7 +287,12 @@ const CONNECT: Connect = Connect {
     wrong_account: |actual, expected| format!("You signed in as {actual}, this card is {expected}. Nothing changed."),
     denied: |missing| format!("Permission missing: {missing}. Allow it at the platform and try again."),
     denied_all: |platform| format!("{platform} did not give access. Nothing changed."),
-    limit: |max| format!("Your plan allows {max} {}. The new account was not connected.", s(max, "account", "accounts")),
+    limit: |max| {
+        format!(
+            "Your plan allows {max} {}. The new account was not connected.",
+            s(max, "account", "accounts")
+        )
+    },
     failed: "The sign-in did not succeed. Nothing changed.",
     unavailable: |platform| format!("{platform} could not be reached. Nothing changed. Try again in a few minutes."),
     no_destinations: |platform| format!("{platform} showed nothing that could be connected with this sign-in."),
@@ -288,7 +308,10 @@ const PLAN: Plan = Plan {
     available_on: |plan| format!("Available on {plan} and above"),
     platform_on: |platform, plan| format!("{platform} is available on {plan} and above."),
     limit_reached: |max, plan| {
-        format!("Plan limit reached: {plan} allows {max} {}.", s(max, "account", "accounts"))
+        format!(
+            "Plan limit reached: {plan} allows {max} {}.",
+            s(max, "account", "accounts")
+        )
     },
     limit_hint: "Reconnecting an account is always possible.",
     title: "Plans and billing",
@@ -301,7 +324,10 @@ const PLAN: Plan = Plan {
     managed: "The plan is changed by whoever runs this installation.",
     choose: "Choose which accounts stay active",
     choose_hint: |max| {
-        format!("Your plan covers {max} {}. The others stay locked, nothing is deleted.", s(max, "account", "accounts"))
+        format!(
+            "Your plan covers {max} {}. The others stay locked, nothing is deleted.",
+            s(max, "account", "accounts")
+        )
     },
     choose_save: "Save choice",
     and_soon: |list| format!("Coming soon: {list}"),
@@ -386,10 +412,19 @@ const ERROR: ErrorTexts = ErrorTexts {
 
 const TOUR: Tour = Tour {
     steps: [
-        ("Your accounts", "Every connected account of the workspace is a card. Those that need you stand at the top."),
-        ("Health at a glance", "Green is ready to publish. Amber needs a reconnect, and the card says why."),
+        (
+            "Your accounts",
+            "Every connected account of the workspace is a card. Those that need you stand at the top.",
+        ),
+        (
+            "Health at a glance",
+            "Green is ready to publish. Amber needs a reconnect, and the card says why.",
+        ),
         ("Details", "Open a card for its posts, permissions and history."),
-        ("Add an account", "Connect another account here. You sign in at the platform; your password is never stored."),
+        (
+            "Add an account",
+            "Connect another account here. You sign in at the platform; your password is never stored.",
+        ),
     ],
     next: "Next",
     skip: "Skip tour",

@@ -39,8 +39,18 @@ mod tests {
 
     #[test]
     fn arabic_has_six_forms_and_the_hundreds_start_again() {
-        let forms = Arabic { zero: "z", one: "1", two: "2", few: "f#", many: "m#", other: "o#" };
+        let forms = Arabic {
+            zero: "z",
+            one: "1",
+            two: "2",
+            few: "f#",
+            many: "m#",
+            other: "o#",
+        };
         let shown = [0, 1, 2, 3, 10, 11, 99, 100, 102, 103, 111].map(|n| forms.of(n));
-        assert_eq!(shown, ["z", "1", "2", "f3", "f10", "m11", "m99", "o100", "o102", "f103", "m111"]);
+        assert_eq!(
+            shown,
+            ["z", "1", "2", "f3", "f10", "m11", "m99", "o100", "o102", "f103", "m111"]
+        );
     }
 }
