@@ -1,11 +1,11 @@
-//! The same searches with more of everything: minutes and about a gigabyte, for whoever changes the protocol.
+//! The same searches with more of everything: minutes and about a gigabyte, for whoever changes the protocol:
+//! `cargo test -p socializioz-tokens --features deep --test protocol_model deep`.
 
 use crate::fate::Fate;
 use crate::protocol::Lock;
 use crate::{PLATFORMS, holds};
 
 #[test]
-#[ignore = "two minutes"]
 fn two_deaths_a_disconnect_and_a_reconnect() {
     for platform in PLATFORMS {
         let fate = Fate {
@@ -19,7 +19,6 @@ fn two_deaths_a_disconnect_and_a_reconnect() {
 }
 
 #[test]
-#[ignore = "two minutes"]
 fn a_death_a_flush_and_a_broken_connection() {
     for platform in PLATFORMS {
         let fate = Fate {
@@ -33,7 +32,6 @@ fn a_death_a_flush_and_a_broken_connection() {
 }
 
 #[test]
-#[ignore = "half a minute"]
 fn two_refreshes_with_a_death_and_a_lock_that_gets_lost() {
     for platform in PLATFORMS {
         let fate = Fate {

@@ -18,6 +18,7 @@
 )]
 #![allow(clippy::print_stdout, reason = "the counts of a search are its result")]
 
+#[cfg(feature = "deep")]
 mod deep;
 mod falsified;
 mod fate;
