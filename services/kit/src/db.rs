@@ -150,7 +150,13 @@ impl Db {
 
     async fn migrate(&self, migrator: &Migrator) -> anyhow::Result<()> {
         let migrations = migrator.iter().map(|migration| self.portable(migration)).collect::<Vec<_>>();
-        Ok(Migrator::with_migrations(migrations).run(&self.pool).await?)
+        let mut connection = self.pool.acquire().await?;
+        if self.engine == Engine::Postgres {
+            // All services of a database take turns here, and a migration may take longer than any query does.
+            connection.execute("SET lock_timeout = '120s'; SET statement_timeout = 0").await?;
+        }
+        connection.close_on_drop();
+        Ok(Migrator::with_migrations(migrations).run(&mut *connection).await?)
     }
 
     /// Sealed columns are written BYTEA; SQLite's word for them is BLOB.

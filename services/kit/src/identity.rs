@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
-use crate::{Clock, Code, Failure, Secret};
+use crate::seal::KeyRing;
+use crate::{Clock, Code, Failure, Secret, id};
 
 /// How long a signed identity is good for: one request with its onward calls.
 const LIFETIME: Duration = Duration::from_secs(120);
@@ -88,6 +92,14 @@ impl Signer {
         let key = EncodingKey::from_secret(self.key.expose().as_bytes());
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
             .map_err(|_| Failure::new(Code::Internal, "the identity could not be signed"))
+    }
+
+    /// A key derived from the identity key, for what only the hub's own processes may read; `purpose` keeps uses apart.
+    pub fn ring(&self, purpose: &str) -> Result<KeyRing, Failure> {
+        let parts = [b"socializioz seal\0", purpose.as_bytes(), b"\0", self.key.expose().as_bytes()];
+        let key = STANDARD.encode(id::sha256(&Zeroizing::new(parts.concat())));
+        KeyRing::parse([format!("identity:{key}").as_str()])
+            .map_err(|_| Failure::new(Code::Internal, "no key could be derived"))
     }
 
     /// The person of a signed identity, or `Unauthenticated`.
