@@ -38,7 +38,7 @@ pub(crate) struct ListQuery {
     #[param(inline, required = false)]
     sort: Option<Sort>,
     /// How many, 1 to 100; more is taken as 100, less as 1.
-    #[param(minimum = 1, maximum = 100, required = false)]
+    #[param(required = false)]
     limit: Option<i64>,
     /// `next_cursor` of the page before.
     #[param(required = false)]

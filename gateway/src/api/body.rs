@@ -66,6 +66,10 @@ pub(crate) async fn read(body: HttpBody, limit: usize) -> Result<Bytes, Problem>
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let Strict(value) = serde_json::from_slice(bytes)
         .map_err(|error| Problem::new(Code::BadRequest, format!("the body is not JSON: {}", place(&error))))?;
+    // serde would take a list for a struct, field by field.
+    if !value.is_object() {
+        return Err(Problem::invalid("", "is not an object"));
+    }
     T::deserialize(value).map_err(|error| invalid(&error.to_string()))
 }
 
@@ -181,6 +185,11 @@ mod tests {
             let code = parse::<Sample>(bad.as_bytes()).unwrap_err().0.code;
             assert_eq!(code, Code::BadRequest, "{}", &bad[..bad.len().min(40)]);
         }
+    }
+
+    #[test]
+    fn a_list_is_not_taken_for_an_object() {
+        assert_eq!(parse::<Sample>(br#"["a"]"#).unwrap_err().0.code, Code::ValidationFailed);
     }
 
     #[test]

@@ -170,7 +170,12 @@ fn idempotency_key() -> Parameter {
         .description(Some(
             "The same key with the same request gives the same answer, and one effect",
         ))
-        .schema(Some(string().min_length(Some(1)).max_length(Some(255))))
+        .schema(Some(
+            string()
+                .min_length(Some(1))
+                .max_length(Some(255))
+                .pattern(Some("^[!-~]+$")),
+        ))
         .build()
 }
 

@@ -45,7 +45,7 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
 #[into_params(parameter_in = Query)]
 pub(crate) struct Paging {
     /// How many, 1 to 100; more is taken as 100, less as 1.
-    #[param(minimum = 1, maximum = 100, required = false)]
+    #[param(required = false)]
     pub(crate) limit: Option<i64>,
     /// `next_cursor` of the page before.
     #[param(required = false)]
