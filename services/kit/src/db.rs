@@ -9,11 +9,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
-use sqlx::migrate::{Migration, Migrator};
+use sqlx::migrate::{MigrateError, Migration, Migrator};
 use sqlx::{Any, AnyPool, Executor, Transaction};
 
 const ACQUIRE: Duration = Duration::from_secs(3);
 const ATTEMPTS: u32 = 8;
+/// How often a start waits for the migrations of others.
+const TURNS: u32 = 24;
 
 /// Why the database did not do what was asked.
 pub type Error = sqlx::Error;
@@ -150,13 +152,16 @@ impl Db {
 
     async fn migrate(&self, migrator: &Migrator) -> anyhow::Result<()> {
         let migrations = migrator.iter().map(|migration| self.portable(migration)).collect::<Vec<_>>();
-        let mut connection = self.pool.acquire().await?;
-        if self.engine == Engine::Postgres {
-            // All services of a database take turns here, and a migration may take longer than any query does.
-            connection.execute("SET lock_timeout = '120s'; SET statement_timeout = 0").await?;
+        let migrator = Migrator::with_migrations(migrations);
+        // All services of a database take turns, and each waits only as long as `lock_timeout` says.
+        for _ in 1..TURNS {
+            match migrator.run(&self.pool).await {
+                Err(MigrateError::Execute(error)) if is_lock_timeout(&error) => {}
+                Err(MigrateError::ExecuteMigration(error, _)) if is_lock_timeout(&error) => {}
+                done => return Ok(done?),
+            }
         }
-        connection.close_on_drop();
-        Ok(Migrator::with_migrations(migrations).run(&mut *connection).await?)
+        Ok(migrator.run(&self.pool).await?)
     }
 
     /// Sealed columns are written BYTEA; SQLite's word for them is BLOB.
@@ -234,6 +239,11 @@ pub fn is_contention(error: &Error) -> bool {
     let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code) else { return false };
     // PostgreSQL: serialization_failure, deadlock_detected, lock_not_available. SQLite: BUSY and its extended codes, LOCKED.
     matches!(&*code, "40001" | "40P01" | "55P03" | "5" | "261" | "517" | "6" | "262")
+}
+
+/// Somebody else held a lock longer than we wait.
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().is_some_and(|code| code == "55P03"))
 }
 
 /// True when a unique index refused a row.
