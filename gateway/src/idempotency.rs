@@ -55,7 +55,7 @@ async fn claim_and_run(app: App, request: Request, next: Next) -> Result<Respons
     let claim = ClaimRequestRequest {
         workspace_id: viewer.person.workspace_id.clone(),
         key: key.clone(),
-        request_hash: hash(&parts, &body),
+        request_hash: hash(&viewer.person.user_id, &parts, &body),
     };
     let claimed = app
         .accounts()
@@ -179,10 +179,12 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     crate::api::read_body(body, limit).await
 }
 
-/// SHA-256 over method, path with query, and body, each ended so that none can pass for another.
-fn hash(parts: &Parts, body: &[u8]) -> Vec<u8> {
+/// SHA-256 over person, method, path with query, and body, each ended so that none can pass for another. An answer is its
+/// asker's alone: it may hold the browser's half of a sign-in, or what only a role may see.
+fn hash(user_id: &str, parts: &Parts, body: &[u8]) -> Vec<u8> {
     let path = full_uri(parts).path_and_query().map_or("", |path| path.as_str());
-    kit::id::sha256(&[parts.method.as_str().as_bytes(), b"\n", path.as_bytes(), b"\n", body].concat()).to_vec()
+    let asked = [user_id, parts.method.as_str(), path].join("\n");
+    kit::id::sha256(&[asked.as_bytes(), b"\n", body].concat()).to_vec()
 }
 
 /// Of a header that stands twice the last is kept: ours stand once.

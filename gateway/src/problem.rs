@@ -63,6 +63,13 @@ impl IntoResponse for Problem {
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        let headers = response.headers_mut();
+        match status {
+            StatusCode::UNAUTHORIZED => headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            // The rest of the body was not read: nothing can follow on this connection.
+            StatusCode::PAYLOAD_TOO_LARGE => headers.insert(header::CONNECTION, HeaderValue::from_static("close")),
+            _ => None,
+        };
         response.extensions_mut().insert(self);
         response
     }
@@ -188,7 +195,11 @@ fn action(failure: &Failure, links: &Links, role: Option<Role>) -> Option<Action
             let href = account.map(|id| format!("/connections?account={id}")).or_else(page);
             ("reconnect", "Reconnect", href)
         }
-        Code::ConnectSessionExpired | Code::OauthStateMismatch | Code::OauthDenied | Code::NoDestinations => {
+        Code::ConnectSessionExpired
+        | Code::OauthStateMismatch
+        | Code::OauthOtherBrowser
+        | Code::OauthDenied
+        | Code::NoDestinations => {
             ("start_again", "Try again", page())
         }
         Code::AlreadyConnected => {

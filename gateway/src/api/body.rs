@@ -70,7 +70,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if !value.is_object() {
         return Err(Problem::invalid("", "is not an object"));
     }
-    T::deserialize(value).map_err(|error| invalid(&error.to_string()))
+    T::deserialize(&value).map_err(|error| invalid(&value, &error.to_string()))
 }
 
 /// Where, not what: the parser's own words repeat the input.
@@ -78,13 +78,11 @@ fn place(error: &serde_json::Error) -> String {
     format!("line {}, column {}", error.line(), error.column())
 }
 
-/// serde names the field in backticks; that becomes the pointer.
-fn invalid(message: &str) -> Problem {
-    let field = message
-        .split('`')
-        .nth(1)
-        .filter(|_| message.contains("field"))
-        .unwrap_or_default();
+/// serde names a field that is missing or unknown in backticks, and of a value that does not fit the value: whose it is tells
+/// the pointer.
+fn invalid(body: &Value, message: &str) -> Problem {
+    let named = message.split('`').nth(1).filter(|_| message.contains("field"));
+    let field = named.or_else(|| member_of(body, message)).unwrap_or_default();
     let why = match message {
         _ if message.starts_with("unknown field") => "is not a known field",
         _ if message.starts_with("missing field") => "is missing",
@@ -97,6 +95,30 @@ fn invalid(message: &str) -> Problem {
         format!("/{}", field.chars().take(64).collect::<String>())
     };
     Problem(Failure::new(Code::ValidationFailed, "the body is not what this call takes").field(pointer, why))
+}
+
+/// The member with the value that serde complains of; the first, when several have it.
+fn member_of<'a>(body: &'a Value, message: &str) -> Option<&'a str> {
+    let complains_of = |value: &Value| {
+        let shown = match value {
+            Value::String(text) if message.starts_with(&format!("unknown variant `{text}`")) => return true,
+            Value::String(text) => format!("string {text:?}"),
+            Value::Bool(value) => format!("boolean `{value}`"),
+            Value::Number(number) if number.is_f64() => "floating point".to_owned(),
+            Value::Number(number) => format!("integer `{number}`"),
+            Value::Null => "null".to_owned(),
+            Value::Array(_) => "sequence".to_owned(),
+            Value::Object(_) => "map".to_owned(),
+        };
+        let message = message.strip_prefix("invalid type: ").or(message.strip_prefix("invalid value: "));
+        message.is_some_and(|message| message.starts_with(&shown))
+    };
+    let contains = |value: &Value| match value {
+        Value::Array(items) => complains_of(value) || items.iter().any(complains_of),
+        _ => complains_of(value),
+    };
+    let members = body.as_object()?.iter();
+    members.into_iter().find(|(_, value)| contains(value)).map(|(name, _)| name.as_str())
 }
 
 /// Any JSON value in which no key stands twice.
@@ -200,5 +222,31 @@ mod tests {
             failure.fields,
             [("/role".to_owned(), "is not a known field".to_owned())]
         );
+    }
+
+    #[test]
+    fn a_field_whose_value_does_not_fit_is_named() {
+        #[derive(Deserialize, Debug)]
+        #[serde(rename_all = "snake_case")]
+        enum Choice {
+            One,
+        }
+        #[derive(Deserialize, Debug)]
+        #[allow(dead_code, reason = "only its parsing is tested")]
+        struct Choices {
+            which: Choice,
+            names: Vec<String>,
+        }
+        for (body, pointer) in [
+            (r#"{"names":[],"which":"two"}"#, "/which"),
+            (r#"{"names":[],"which":5}"#, "/which"),
+            (r#"{"names":["a",7],"which":"one"}"#, "/names"),
+            (r#"{"names":"a","which":"one"}"#, "/names"),
+            (r#"{"names":[]}"#, "/which"),
+            ("[]", ""),
+        ] {
+            let failure = parse::<Choices>(body.as_bytes()).unwrap_err().0;
+            assert_eq!(failure.fields[0].0, pointer, "{body}");
+        }
     }
 }

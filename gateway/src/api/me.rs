@@ -159,9 +159,9 @@ pub(crate) async fn set_preferences(
     .await
 }
 
-/// Remembers that the person waits for a platform to come.
+/// Remembers that the person waits for a platform to come: asking for it is a step they completed, kept as tours are.
 pub(super) async fn remember_interest(app: &App, viewer: &Viewer, platform: &str) -> Result<StatusCode, Problem> {
-    let tours = HashMap::from([(format!("{INTEREST}{platform}"), "yes".to_owned())]);
+    let tours = HashMap::from([(format!("{INTEREST}{platform}"), "completed".to_owned())]);
     store(
         app,
         viewer,

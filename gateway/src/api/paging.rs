@@ -27,8 +27,13 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
         axum::extract::Query::try_from_uri(&parts.uri)
             .map(|axum::extract::Query(query)| Self(query))
             .map_err(|error| {
+                // "…: <parameter>: <why>", or the parameter in backticks where it is unknown or stands twice.
                 let text = error.body_text();
-                let name = text.split('`').nth(1).unwrap_or_default();
+                let why = text.split_once(": ").map_or("", |(_, why)| why);
+                let name = match why.split_once(": ") {
+                    Some((name, _)) if !name.contains(['`', ' ', '?', '.']) => name,
+                    _ => text.split('`').nth(1).unwrap_or_default(),
+                };
                 let known = name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
                 let pointer = if known { name } else { "" };
                 Problem(

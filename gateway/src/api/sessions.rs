@@ -20,8 +20,10 @@ use crate::session::{How, Viewer};
 use crate::state::App;
 use crate::view::{self, SessionView};
 
-/// Most accounts that one sign-in may fix, and most destinations that may be picked at once.
+/// Most accounts that one sign-in may fix.
 const MOST_IDS: usize = 100;
+/// Most destinations that may be picked at once.
+const MOST_DESTINATIONS: usize = 1000;
 
 /// What is to be connected, and how the person gets to the platform and back.
 #[derive(Deserialize, ToSchema)]
@@ -222,8 +224,8 @@ pub(crate) async fn select(
     Path(path): Path<InSession>,
     Body(body): Body<Selection>,
 ) -> Result<Json<SessionView>, Problem> {
-    if body.destination_ids.is_empty() || body.destination_ids.len() > MOST_IDS {
-        return Err(Problem::invalid("/destination_ids", "pick one or more"));
+    if body.destination_ids.is_empty() || body.destination_ids.len() > MOST_DESTINATIONS {
+        return Err(Problem::invalid("/destination_ids", "pick one or more, a thousand at most"));
     }
     let message = SelectDestinationsRequest {
         workspace_id: path.workspace_id,

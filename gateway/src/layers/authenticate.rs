@@ -45,9 +45,8 @@ pub(super) async fn recognise(State(app): State<App>, request: Request, next: Ne
 }
 
 async fn run_as(identity: Identity, mut request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
     request.extensions_mut().insert(identity.clone());
     let mut response = next.run(request).await;
-    render::read_by(&identity, &path, &mut response);
+    render::read_by(identity, &mut response);
     response
 }

@@ -14,9 +14,9 @@ use crate::problem::{MEDIA_TYPE, Problem, ProblemBody};
 use crate::session::{Identity, full_uri, workspace_of};
 use crate::state::App;
 
-/// The role of the reader, remembered in the answer: what helps an owner does not help a member.
-#[derive(Clone, Copy)]
-struct Reader(Role);
+/// Who reads, remembered in the answer on its way out: what helps an owner does not help a member.
+#[derive(Clone)]
+struct Reader(Identity);
 
 /// Gives the answer of an inner layer its body.
 pub(super) async fn problems(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -26,12 +26,15 @@ pub(super) async fn problems(State(app): State<App>, request: Request, next: Nex
     write(&app, &kept, response).await
 }
 
-/// Remembers who reads, for [`problems`] further out.
-pub(crate) fn read_by(identity: &Identity, path: &str, response: &mut Response) {
-    let workspace = workspace_of(path).or(identity.memberships.first().map(|(id, _)| id.as_str()));
-    if let Some(person) = workspace.and_then(|id| identity.person_in(id)) {
-        response.extensions_mut().insert(Reader(person.role));
-    }
+/// Remembers who reads, for [`problems`] further out, which saw the request before anybody was recognised.
+pub(crate) fn read_by(identity: Identity, response: &mut Response) {
+    response.extensions_mut().insert(Reader(identity));
+}
+
+fn role(identity: &Identity, path: &str) -> Option<Role> {
+    let first = identity.memberships.first().map(|(workspace, _)| workspace.as_str());
+    let workspace = workspace_of(path).or(first)?;
+    identity.person_in(workspace).map(|person| person.role)
 }
 
 /// The one place that turns a [`Problem`] into a body.
@@ -42,9 +45,10 @@ pub(crate) async fn write(app: &App, request: &Parts, mut response: Response) ->
     if failure.code == Code::Internal {
         tracing::error!(detail = failure.detail, "answered with our own fault");
     }
-    let role = response.extensions().get::<Reader>().map(|reader| reader.0);
-    let mut body = ProblemBody::of(&failure, &app.links, role);
     let path = full_uri(request).path();
+    let remembered = response.extensions().get::<Reader>().map(|Reader(identity)| identity);
+    let reader = remembered.or(request.extensions.get::<Identity>());
+    let mut body = ProblemBody::of(&failure, &app.links, reader.and_then(|reader| role(reader, path)));
     path.clone_into(&mut body.instance);
     body.request_id = request
         .extensions

@@ -56,7 +56,8 @@ pub(super) async fn answer(
         Ok(answer) => see_other(&target(&app, &answer)),
         Err(problem) => sealed(problem.into_response()),
     };
-    if let Some(transaction) = transaction {
+    // What was refused may still be finished: by the right address, or after signing in again.
+    if let Some(transaction) = transaction.filter(|_| response.status().is_redirection()) {
         transaction.forget(&app, response.headers_mut());
     }
     response
@@ -99,8 +100,8 @@ fn caller(app: &App, transaction: Option<&Transaction>, identity: Option<Identit
     match person {
         Some(person) => context(app, person),
         None => Err(Problem::new(
-            Code::OauthStateMismatch,
-            "this sign-in was not started here; start again",
+            Code::ForbiddenRole,
+            "you are not in the workspace that this sign-in was started in",
         )),
     }
 }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use kit::{Code, Failure};
-use proto::accounts::v1::{GetAccountRequest, GetAccountResponse};
+use proto::accounts::v1::{CheckHealthRequest, CheckHealthResponse, GetAccountRequest, GetAccountResponse};
 use serde_json::json;
 
 use crate::support::{Gateway, MEMBER, OWNER};
@@ -98,4 +98,23 @@ async fn people_get_a_page_where_programs_get_a_problem() {
     assert_eq!(page.status, StatusCode::NOT_FOUND);
     assert!(page.header("content-type").starts_with("text/html"));
     assert!(page.body.contains(page.header("x-request-id")));
+}
+
+#[tokio::test]
+async fn a_post_that_fails_knows_its_reader_too() {
+    let gateway = Gateway::start().await;
+    gateway.answers.on(
+        "CheckHealth",
+        |_: CheckHealthRequest| -> Result<CheckHealthResponse, Failure> {
+            Err(Failure::new(Code::PlanPlatformLocked, "not in your plan"))
+        },
+    );
+    let answer = gateway
+        .post("/api/v1/workspaces/acme/account-checks")
+        .by(OWNER)
+        .key("k")
+        .send()
+        .await;
+    assert_eq!(answer.json()["action"]["kind"], "see_plans");
+    assert_eq!(answer.json()["instance"], "/api/v1/workspaces/acme/account-checks");
 }
