@@ -52,6 +52,11 @@ pub async fn in_one_process(test: impl AsyncFn(&Cluster) -> Outcome) -> Outcome 
     Ok(())
 }
 
+/// True where separate processes can be had and were not left out.
+pub fn separate_processes_wanted() -> bool {
+    Form::chosen().contains(&Form::Processes)
+}
+
 /// Runs `test` against separate processes only, where they can be had: for tests that stop and kill them.
 pub async fn separate_processes(test: impl AsyncFn(&Cluster, &Hub) -> Outcome) -> Outcome {
     separate_processes_with(&[], test).await
@@ -62,7 +67,7 @@ pub async fn separate_processes_with(
     settings: &[(&str, &str)],
     test: impl AsyncFn(&Cluster, &Hub) -> Outcome,
 ) -> Outcome {
-    if !Form::chosen().contains(&Form::Processes) {
+    if !separate_processes_wanted() {
         return Ok(());
     }
     let test = async |cluster: &Cluster| test(cluster, cluster.hub().context("no processes")?).await;

@@ -6,6 +6,7 @@
 //! Servers are private to the test process, see `tests/servers`; nothing but loopback is used.
 
 mod api;
+pub mod chaos;
 mod cluster;
 mod connect;
 mod embedded;
@@ -22,7 +23,10 @@ pub use api::{Answer, Api};
 pub use cluster::Cluster;
 pub use connect::{Consent, Flow};
 pub use events::{Event, Events};
-pub use forms::{Form, each_form, each_form_with, in_one_process, separate_processes, separate_processes_with};
+pub use forms::{
+    Form, each_form, each_form_with, in_one_process, separate_processes, separate_processes_wanted,
+    separate_processes_with,
+};
 pub use processes::{Hub, Layout, Role, binary};
 pub use proxy::Proxy;
 pub use sandbox::Sandbox;

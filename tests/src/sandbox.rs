@@ -54,6 +54,25 @@ impl Sandbox {
             .map(drop)
     }
 
+    /// Everything behaves again, except that switches of one kind stay on.
+    pub async fn calm(&self, except: &str) -> anyhow::Result<()> {
+        let on = self.send(self.http.get(format!("{}/switches", self.url))).await?;
+        for switch in on["switches"].as_array().context("no switches")? {
+            if switch["effect"]["kind"] != except {
+                let one = self.http.delete(format!("{}/switches/{}", self.url, switch["id"]));
+                // Used up since: as good as taken away.
+                let _ = one.send().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that works now, by grant.
+    pub async fn truth(&self) -> anyhow::Result<Vec<Value>> {
+        let truth = self.send(self.http.get(format!("{}/truth", self.url))).await?;
+        Ok(truth["grants"].as_array().cloned().unwrap_or_default())
+    }
+
     /// What a person or a platform does behind the hub's back: `{"kind": "revoke"}`, `{"kind": "password_changed"}` …
     pub async fn act(&self, platform: &str, person: &str, action: Value) -> anyhow::Result<()> {
         self.post(
