@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::api::Path;
 use crate::auth::Auth;
 use crate::avatars::{self, Avatars};
 use crate::config::{Links, Section};
@@ -83,6 +84,7 @@ pub async fn build(config: Config, listen: SocketAddr, shutdown: &CancellationTo
 pub fn router(app: &App) -> Router {
     let routes = Router::new()
         .route("/", get(|| async { Redirect::to("/connections") }))
+        .route("/problems/{code}", get(problem_kind))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
         .route("/media/avatars/{account_id}", get(avatars::of_account))
@@ -102,6 +104,11 @@ pub fn router(app: &App) -> Router {
         })
         .layer(DefaultBodyLimit::max(app.config.max_body_bytes));
     layers::around(routes, app).with_state(app.clone())
+}
+
+/// What a problem's `type` leads to: its kind in the documentation.
+async fn problem_kind(Path(code): Path<String>) -> Redirect {
+    Redirect::to(&format!("/api/v1/docs#problem-{code}"))
 }
 
 /// Ready when the services answer: platforms and plans are what every page needs.

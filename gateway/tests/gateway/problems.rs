@@ -87,6 +87,15 @@ async fn b23_what_a_service_says_by_itself_stays_inside() {
 }
 
 #[tokio::test]
+async fn the_type_of_a_problem_leads_to_its_description() {
+    let gateway = Gateway::start().await;
+    let found = gateway.get("/problems/account-limit-reached").by(OWNER).send().await;
+    assert_eq!(found.header("location"), "/api/v1/docs#problem-account-limit-reached");
+    let docs = gateway.get("/api/v1/docs").send().await;
+    assert!(docs.body.contains("id=\"problem-account-limit-reached\""));
+}
+
+#[tokio::test]
 async fn people_get_a_page_where_programs_get_a_problem() {
     let gateway = Gateway::start().await;
     let page = gateway
