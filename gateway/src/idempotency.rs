@@ -102,7 +102,10 @@ async fn run(app: &App, viewer: Viewer, key: String, parts: Parts, body: Bytes, 
         body: body.to_vec(),
     });
     // What cannot be sealed is not kept: the key then stays in progress until it lapses.
-    let answer = match answer.map(|answer| sealed(app, &place(&viewer.person.workspace_id, &key), &answer)).transpose() {
+    let answer = match answer
+        .map(|answer| sealed(app, &place(&viewer.person.workspace_id, &key), &answer))
+        .transpose()
+    {
         Ok(answer) => answer,
         Err(problem) => {
             tracing::error!(code = ?problem.0.code, "the answer of a request could not be sealed");
@@ -124,13 +127,22 @@ async fn run(app: &App, viewer: Viewer, key: String, parts: Parts, body: Bytes, 
 
 /// Where a kept answer belongs.
 fn place<'a>(workspace: &'a str, key: &'a str) -> Aad<'a> {
-    Aad { workspace, record: key, field: "answer", generation: 0 }
+    Aad {
+        workspace,
+        record: key,
+        field: "answer",
+        generation: 0,
+    }
 }
 
 fn sealed(app: &App, place: &Aad<'_>, answer: &StoredAnswer) -> Result<StoredAnswer, Problem> {
     let ring = app.common.signer.ring("answers")?;
     let body = ring.seal(place, &answer.encode_to_vec()).map_err(|_| unreadable())?;
-    Ok(StoredAnswer { status: answer.status, headers: HashMap::new(), body })
+    Ok(StoredAnswer {
+        status: answer.status,
+        headers: HashMap::new(),
+        body,
+    })
 }
 
 fn opened(app: &App, place: &Aad<'_>, kept: &StoredAnswer) -> Result<StoredAnswer, Problem> {

@@ -199,9 +199,7 @@ fn action(failure: &Failure, links: &Links, role: Option<Role>) -> Option<Action
         | Code::OauthStateMismatch
         | Code::OauthOtherBrowser
         | Code::OauthDenied
-        | Code::NoDestinations => {
-            ("start_again", "Try again", page())
-        }
+        | Code::NoDestinations => ("start_again", "Try again", page()),
         Code::AlreadyConnected => {
             let href = failure
                 .params

@@ -110,7 +110,9 @@ fn member_of<'a>(body: &'a Value, message: &str) -> Option<&'a str> {
             Value::Array(_) => "sequence".to_owned(),
             Value::Object(_) => "map".to_owned(),
         };
-        let message = message.strip_prefix("invalid type: ").or(message.strip_prefix("invalid value: "));
+        let message = message
+            .strip_prefix("invalid type: ")
+            .or(message.strip_prefix("invalid value: "));
         message.is_some_and(|message| message.starts_with(&shown))
     };
     let contains = |value: &Value| match value {
@@ -118,7 +120,10 @@ fn member_of<'a>(body: &'a Value, message: &str) -> Option<&'a str> {
         _ => complains_of(value),
     };
     let members = body.as_object()?.iter();
-    members.into_iter().find(|(_, value)| contains(value)).map(|(name, _)| name.as_str())
+    members
+        .into_iter()
+        .find(|(_, value)| contains(value))
+        .map(|(name, _)| name.as_str())
 }
 
 /// Any JSON value in which no key stands twice.

@@ -225,7 +225,10 @@ pub(crate) async fn select(
     Body(body): Body<Selection>,
 ) -> Result<Json<SessionView>, Problem> {
     if body.destination_ids.is_empty() || body.destination_ids.len() > MOST_DESTINATIONS {
-        return Err(Problem::invalid("/destination_ids", "pick one or more, a thousand at most"));
+        return Err(Problem::invalid(
+            "/destination_ids",
+            "pick one or more, a thousand at most",
+        ));
     }
     let message = SelectDestinationsRequest {
         workspace_id: path.workspace_id,

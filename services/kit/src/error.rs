@@ -79,6 +79,8 @@ codes! {
     ConnectSessionState "CONNECT_SESSION_STATE" "connect-session-state" FailedPrecondition 409 "Not possible at this point";
     /// The callback does not belong to a session of this browser and person.
     OauthStateMismatch "OAUTH_STATE_MISMATCH" "oauth-state-mismatch" InvalidArgument 400 "The sign-in does not match";
+    /// The callback came to another browser than the one that the session was started in.
+    OauthOtherBrowser "OAUTH_OTHER_BROWSER" "oauth-other-browser" PermissionDenied 403 "Started in another browser";
     /// The person cancelled at the platform.
     OauthDenied "OAUTH_DENIED" "oauth-denied" InvalidArgument 400 "Cancelled at the platform";
     /// The platform does not answer, or answers nonsense.

@@ -48,7 +48,13 @@ impl Engine {
                 let credential = self.store.exchange_credential(&exchange)?;
                 Ok(answer(&found, credential.as_ref(), &traits))
             }
-            (_, Some(refusal)) => Ok(failed(refusal.clone())),
+            (_, Some(refusal)) => {
+                let credential = self.store.exchange_credential(&exchange)?;
+                Ok(pb::ExchangeResponse {
+                    missing_scopes: declined(refusal, credential.as_ref(), &traits),
+                    ..failed(refusal.clone())
+                })
+            }
             (Step::Discarded, None) => Err(Error::SessionState("discarded".to_owned())),
             // Identity could not be found out yet: the credential is kept, and the same call goes on from there.
             _ => Ok(failed(Refusal::new(
@@ -267,6 +273,20 @@ impl Engine {
 
 fn is_final(refusal: &Refusal) -> bool {
     weight(refusal.class()) != Weight::Trouble
+}
+
+/// Which of the permissions that we need made the platform refuse, as far as that is known.
+fn declined(refusal: &Refusal, credential: Option<&Credential>, traits: &Traits) -> Vec<String> {
+    if refusal.class() != ErrorClass::PermissionMissing {
+        return Vec::new();
+    }
+    match credential {
+        Some(credential) => missing_scopes(traits, &credential.scopes, &[]),
+        None => {
+            let names = traits.required_scopes.iter().map(|(name, _)| name);
+            names.filter(|name| **name == refusal.code).cloned().collect()
+        }
+    }
 }
 
 fn failed(refusal: Refusal) -> pb::ExchangeResponse {

@@ -83,7 +83,8 @@ impl Hub {
 
     /// Only the browser that started it, with the session of the person who did, may go on. Anybody else burns it.
     async fn check_browser(&self, context: &Context, session: &Session, browser_hash: &[u8]) -> Result<(), Error> {
-        let refusal = if browser_hash.is_empty() || hex::encode(browser_hash) != session.browser_hash {
+        let is_strange = browser_hash.is_empty() || hex::encode(browser_hash) != session.browser_hash;
+        let refusal = if is_strange {
             Failure::from(Error::StateMismatch)
         } else {
             match starter(context, session) {
@@ -102,7 +103,12 @@ impl Hub {
             );
             self.fail(session, refusal.clone(), false).await?;
         }
-        Err(refusal.into())
+        Err(if is_strange {
+            let detail = "This sign-in was started in another browser; start again here.";
+            Failure::new(Code::OauthOtherBrowser, detail).into()
+        } else {
+            refusal.into()
+        })
     }
 
     /// What became of a session whose state was used already.

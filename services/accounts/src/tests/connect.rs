@@ -63,7 +63,7 @@ async fn a5_another_browser_burns_the_session_and_nothing_is_exchanged() {
             browser_hash: vec![8; 32],
             ..world.callback("x", &state)
         };
-        assert_eq!(code(world.come_back(stranger).await), Code::OauthStateMismatch);
+        assert_eq!(code(world.come_back(stranger).await), Code::OauthOtherBrowser);
         let session = world.hub.connect_session(&world.owner(), &id).await.unwrap();
         assert_eq!(
             (session.status(), session.problem.unwrap().code.as_str()),

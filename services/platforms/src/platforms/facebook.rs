@@ -77,13 +77,10 @@ const POST_FIELDS: &str = "id,message,story,created_time,permalink_url,full_pict
 /// The adapter.
 pub(crate) struct Facebook;
 
-/// Parameters of Meta's dialog that ask again for what was declined.
-pub(crate) fn rerequest(ask: &Ask<'_>) -> Vec<(&'static str, String)> {
-    if ask.rerequest {
-        vec![("auth_type", "rerequest".to_owned())]
-    } else {
-        Vec::new()
-    }
+/// Makes Meta's dialog ask again for what was declined. Always: whoever declined at a first connection that failed would
+/// otherwise never be asked again.
+pub(crate) fn rerequest() -> Vec<(&'static str, String)> {
+    vec![("auth_type", "rerequest".to_owned())]
 }
 
 #[tonic::async_trait]
@@ -92,8 +89,8 @@ impl Adapter for Facebook {
         &SPEC
     }
 
-    fn dialog_extras(&self, ask: &Ask<'_>) -> Vec<(&'static str, String)> {
-        rerequest(ask)
+    fn dialog_extras(&self, _ask: &Ask<'_>) -> Vec<(&'static str, String)> {
+        rerequest()
     }
 
     fn next_call(&self, app: &App, answers: &[RawAnswer]) -> Option<Outgoing> {

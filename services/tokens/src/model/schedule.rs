@@ -12,7 +12,7 @@ use super::{Grant, Policy, State, Traits, spread};
 pub const DAY_MS: i64 = 86_400_000;
 const HOUR_MS: i64 = 3_600_000;
 const MINUTE_MS: i64 = 60_000;
-/// Refused attempts are never closer than this.
+/// Refused attempts are never closer than this, unless the configuration wants them closer.
 const LEAST_SPACING_MS: i64 = MINUTE_MS;
 /// A platform that could not be reached is asked again after this.
 const DELAYED_CHECK_MS: i64 = 5 * MINUTE_MS;
@@ -101,18 +101,19 @@ fn next_refresh(grant: &Grant, traits: &Traits, policy: &Policy) -> Option<i64> 
     Some(grant.last_attempt_at_ms.saturating_add(pause_ms(grant, policy)))
 }
 
-/// From when on a token is renewed ahead. A token that lives shorter than the window is left to settle for half its life.
+/// From when on a token is renewed ahead. One that came short from the connection is renewed at once, as far as the platform
+/// lets it; one that a renewal left inside the window settles for half its life first, so that renewals never chase each other.
 fn window_start(grant: &Grant, traits: &Traits, policy: &Policy) -> Option<i64> {
     let lifetime = grant.lifetime_ms()?;
+    let was_renewed = grant.last_refreshed_at_ms > 0;
+    let settling = if was_renewed { (lifetime / 2).min(DAY_MS) } else { 0 };
     let settled = grant
         .issued_at_ms
-        .saturating_add(traits.min_refresh_age_ms.max((lifetime / 2).min(DAY_MS)));
+        .saturating_add(traits.min_refresh_age_ms.max(settling));
+    // Grants that were connected together drift apart; what is born inside the window has nobody to drift from.
     let jitter = spread(&grant.id, HOUR_MS.min(lifetime / 64));
-    Some(
-        (grant.access_expires_at_ms - policy.refresh_window_ms)
-            .max(settled)
-            .saturating_add(jitter),
-    )
+    let opens = (grant.access_expires_at_ms - policy.refresh_window_ms).saturating_add(jitter);
+    Some(opens.max(settled))
 }
 
 /// True from `refresh_window` before the access token's end.
@@ -127,7 +128,8 @@ fn pause_ms(grant: &Grant, policy: &Policy) -> i64 {
         return backoff_ms(grant, left);
     }
     let tries_left = (policy.refresh_attempts - grant.refusals).max(0) + 1;
-    policy.attempt_spacing_ms.min(left / tries_left).max(LEAST_SPACING_MS)
+    let least = LEAST_SPACING_MS.min(policy.attempt_spacing_ms);
+    policy.attempt_spacing_ms.min(left / tries_left).max(least)
 }
 
 /// One minute, doubled, at most an hour, half of it jitter; what the platform asked for when it did, capped at an hour;
@@ -232,6 +234,41 @@ mod tests {
     }
 
     #[test]
+    fn a_token_that_is_connected_inside_the_window_is_renewed_at_once_and_one_that_was_renewed_settles() {
+        let mut short = grant();
+        short.access_expires_at_ms = short.issued_at_ms + 6 * DAY_MS;
+        assert_eq!(
+            planned(short.clone(), &exchange()).next_refresh_at_ms,
+            short.issued_at_ms
+        );
+        let young = Traits {
+            min_refresh_age_ms: DAY_MS,
+            ..exchange()
+        };
+        assert_eq!(
+            planned(short.clone(), &young).next_refresh_at_ms,
+            short.issued_at_ms + DAY_MS
+        );
+        short.last_refreshed_at_ms = short.issued_at_ms;
+        assert_eq!(
+            planned(short.clone(), &exchange()).next_refresh_at_ms,
+            short.issued_at_ms + DAY_MS
+        );
+    }
+
+    #[test]
+    fn a_configured_spacing_below_a_minute_holds() {
+        let mut refused = grant();
+        (refused.refusals, refused.last_attempt_at_ms) = (1, refused.access_expires_at_ms - 6 * DAY_MS);
+        let quick = Policy {
+            attempt_spacing_ms: 1_000,
+            ..policy()
+        };
+        plan(&mut refused, &exchange(), &quick, NOW);
+        assert_eq!(refused.next_refresh_at_ms - refused.last_attempt_at_ms, 1_000);
+    }
+
+    #[test]
     fn a_rotating_token_is_only_kept_proven_once_a_day() {
         let grant = planned(rotating_grant(), &rotating());
         let after = grant.next_refresh_at_ms - grant.connected_at_ms;
@@ -254,6 +291,7 @@ mod tests {
     fn h22_the_schedule_follows_the_reply_when_lifetimes_change() {
         let mut short = grant();
         short.access_expires_at_ms = NOW + 2 * HOUR_MS;
+        short.last_refreshed_at_ms = NOW;
         let short = planned(short, &exchange());
         assert!(short.next_refresh_at_ms >= NOW + HOUR_MS && short.next_refresh_at_ms < short.access_expires_at_ms);
     }

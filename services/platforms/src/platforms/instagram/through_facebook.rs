@@ -68,8 +68,8 @@ impl Adapter for ThroughFacebook {
         Some("facebook")
     }
 
-    fn dialog_extras(&self, ask: &Ask<'_>) -> Vec<(&'static str, String)> {
-        rerequest(ask)
+    fn dialog_extras(&self, _ask: &Ask<'_>) -> Vec<(&'static str, String)> {
+        rerequest()
     }
 
     fn next_call(&self, app: &App, answers: &[RawAnswer]) -> Option<Outgoing> {
