@@ -20,12 +20,15 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
+use crate::flow;
+
 /// How long markers and answers are kept.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Life of the lock of a process that died.
 const LOCK: Duration = Duration::from_secs(15);
-/// Longest that a caller waits; the call goes on, and its answer is kept for the next one who asks.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest that a caller waits: longer than a call, so that who asks for the answer of one that is under way gets it, and does
+/// not take "unknown" for its end. Callers' own deadlines are shorter where they want less; the call goes on all the same.
+pub(crate) const PATIENCE: Duration = flow::CALL.saturating_add(Duration::from_secs(5));
 /// How often another replica's answer is looked for.
 const LOOK: Duration = Duration::from_millis(100);
 

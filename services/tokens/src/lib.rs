@@ -15,6 +15,7 @@ pub mod engine;
 pub mod error;
 pub mod exchange;
 pub mod fault;
+pub mod late;
 pub mod model;
 pub mod platforms;
 pub mod recovery;

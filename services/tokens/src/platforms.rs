@@ -14,6 +14,8 @@ use crate::model::Traits;
 
 /// Inspect, Discover and Revoke make several calls each.
 const CALL: Duration = Duration::from_secs(45);
+/// Longest that platforms lets one token call last.
+pub const TOKEN_CALL: Duration = Duration::from_secs(90);
 /// Nothing leaves platforms for these.
 const QUICK: Duration = Duration::from_secs(5);
 

@@ -1,25 +1,44 @@
 //! Attempts and exchanges that were left on the way: by a former life of this process at once, by others after a while.
 //!
-//! A receipt of our own comes first, then platforms is asked for its copy, and only without one a single retry is made.
+//! A receipt of our own comes first, then platforms is asked for its copy, and only without one a single retry is made: where a
+//! refresh token is single use, not beside a call that may still run. Answers later than that are sought in `late.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use proto::platforms::v1::{Answers, Delivery, RefreshRequest};
+use proto::platforms::v1::{Answers, RefreshRequest};
 
 use crate::Error;
 use crate::engine::Engine;
-use crate::model::State;
-use crate::model::attempt::{Claim, claim};
+use crate::model::Traits;
+use crate::model::answer::{Arrival, arrival};
+use crate::model::attempt::{Claim, claim, takeover_after_ms};
+use crate::platforms::TOKEN_CALL;
 use crate::refresh::Why;
 use crate::settle::Next;
 use crate::store::attempts::Attempt;
 use crate::store::grants::Stored;
 
+/// How long an answer is asked for. A call that is still under way ends before this, and platforms waits a little longer than
+/// the call: so "no answer" is what became of it, never that nobody had the patience.
+const ASK: Duration = TOKEN_CALL.saturating_add(Duration::from_secs(10));
 /// How often it is looked for orphans.
 const ROUND: Duration = Duration::from_secs(15);
-const BATCH: i64 = 200;
+pub(crate) const BATCH: i64 = 200;
 /// Already passed when it is compared: platforms only looks for the answer.
 const ONLY_ASK: i64 = 1;
+
+/// What asking for an attempt's answer brought.
+pub(crate) enum Found {
+    /// There is one, and it is settled.
+    Settled(Next),
+    /// platforms has not heard of a call.
+    NotSent,
+    /// A call was made, and there is no answer of it so far.
+    Silence,
+    /// platforms could not be asked.
+    Away,
+}
 
 impl Engine {
     /// Recovers what is left behind, now and from time to time, until the process ends.
@@ -62,6 +81,7 @@ impl Engine {
                 });
             }
         }
+        self.seek_late().await?;
         self.resume_exchanges().await
     }
 
@@ -83,7 +103,7 @@ impl Engine {
         }
     }
 
-    async fn traits_of(&self, attempt: &Attempt) -> Result<Option<std::sync::Arc<crate::model::Traits>>, Error> {
+    async fn traits_of(&self, attempt: &Attempt) -> Result<Option<Arc<Traits>>, Error> {
         let Some(stored) = self.store.grant(&attempt.workspace_id, &attempt.grant_id).await? else {
             return Ok(None);
         };
@@ -103,27 +123,44 @@ impl Engine {
         let Some(stored) = self.store.grant(&attempt.workspace_id, &attempt.grant_id).await? else {
             return Ok(Next::Done);
         };
-        if let Some(next) = self.answered(&attempt, &stored).await? {
+        let found = self.answered(&attempt, &stored).await?;
+        if let Found::Settled(next) = found {
             return Ok(next);
         }
         let grant = &stored.grant;
         // Dead ones too: nothing is tried on their behalf, only a late answer could revive them.
-        if !grant.state.is_live() || grant.generation != attempt.parent_generation || self.draining() {
-            let outcome = if grant.state == State::Revoked {
-                "revoked"
-            } else {
-                "no answer"
-            };
-            self.store.abandon(&attempt, outcome, self.now()).await?;
+        if !grant.state.is_live() || grant.generation != attempt.parent_generation {
+            self.store.abandon(&attempt, "no answer", self.now()).await?;
             return Ok(Next::Done);
         }
         let traits = self.platforms.traits(&grant.connector).await?;
+        if self.may_run(&attempt, &found, &traits) {
+            self.store.mark_unknown(&attempt).await?;
+            return Ok(Next::Done);
+        }
+        // Left as it is: the next life, or the next round, goes on with it.
+        if self.draining() || matches!(found, Found::Away) {
+            return Ok(Next::Done);
+        }
+        self.try_again(&attempt, &stored, &traits).await
+    }
+
+    /// Is a call of an attempt to be feared that a retry would run beside, with the same single-use token?
+    fn may_run(&self, attempt: &Attempt, found: &Found, traits: &Traits) -> bool {
+        let heard = matches!(found, Found::Silence | Found::Away);
+        let aged_at = attempt.started_at_ms.saturating_add(takeover_after_ms(traits, &self.policy));
+        heard && !traits.repeatable_refresh && self.now() < aged_at
+    }
+
+    /// Puts one retry in the place of an attempt that has no answer.
+    async fn try_again(&self, attempt: &Attempt, stored: &Stored, traits: &Traits) -> Result<Next, Error> {
+        let grant = &stored.grant;
         let retry = Attempt {
             retry_of: Some(attempt.id.clone()),
             ..self.attempt(grant, "retry", attempt.salvage_id.clone())
         };
         let _running = self.flights.run(&retry.id);
-        if !self.store.replace(&attempt, &retry, self.now()).await? {
+        if !self.store.replace(attempt, &retry, self.now()).await? {
             return Ok(Next::Done);
         }
         tracing::info!(
@@ -133,7 +170,7 @@ impl Engine {
             "an attempt without an answer is tried once more"
         );
         metrics::counter!("tokens_takeovers_total", "connector" => grant.connector.clone()).increment(1);
-        self.perform(&retry, &stored, &traits).await
+        self.perform(&retry, stored, traits).await
     }
 
     /// Our own attempt whose answer did not come in time: it may have come since.
@@ -141,21 +178,29 @@ impl Engine {
         let _running = self.flights.run(&attempt.id);
         let stored = self.store.grant(&attempt.workspace_id, &attempt.grant_id).await?;
         let Some(stored) = stored else { return Ok(Next::Done) };
-        Ok(self.answered(attempt, &stored).await?.unwrap_or(Next::Done))
+        Ok(match self.answered(attempt, &stored).await? {
+            Found::Settled(next) => next,
+            Found::NotSent | Found::Silence | Found::Away => Next::Done,
+        })
     }
 
-    /// Settles an attempt by the answer that we or platforms kept. `None` = there is none.
-    async fn answered(&self, attempt: &Attempt, stored: &Stored) -> Result<Option<Next>, Error> {
+    /// Settles an attempt by the answer that we or platforms kept.
+    pub(crate) async fn answered(&self, attempt: &Attempt, stored: &Stored) -> Result<Found, Error> {
         let traits = self.platforms.traits(&stored.grant.connector).await?;
         let answers = match self.store.receipt(attempt)? {
             Some(answers) => answers,
-            None => self.ask(attempt, stored).await?,
+            None => match self.ask(attempt, stored).await {
+                Err(Error::Platforms(_)) => return Ok(Found::Away),
+                asked => asked?,
+            },
         };
-        if answers.delivery() != Delivery::Answered {
-            return Ok(None);
+        match arrival(answers.delivery()) {
+            Arrival::NotSent => return Ok(Found::NotSent),
+            Arrival::Unknown => return Ok(Found::Silence),
+            Arrival::Answered => {}
         }
         self.keep(attempt, &answers).await?;
-        self.settle(attempt, &answers, &traits).await.map(Some)
+        self.settle(attempt, &answers, &traits).await.map(Found::Settled)
     }
 
     async fn ask(&self, attempt: &Attempt, stored: &Stored) -> Result<Answers, Error> {
@@ -167,6 +212,6 @@ impl Engine {
             send_before_ms: ONLY_ASK,
         };
         // It may still be under way there; then this waits for it.
-        self.platforms.refresh(request, Duration::from_secs(75)).await
+        self.platforms.refresh(request, ASK).await
     }
 }

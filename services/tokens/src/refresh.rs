@@ -144,6 +144,7 @@ impl Engine {
             retry_of: None,
             salvage_id,
             unknown: false,
+            given_up: false,
             sealed_receipt: None,
             started_at_ms: now,
             deadline_at_ms: now.saturating_add(self.policy.refresh_deadline_ms),

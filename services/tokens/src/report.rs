@@ -71,6 +71,10 @@ impl Engine {
             if event.occurred_at_ms > 0 && event.occurred_at_ms < grant.connected_at_ms {
                 continue;
             }
+            // A dead one hears of a withdrawal only: an answer on its way must not bring it back.
+            if !grant.state.is_live() && !ends(event) {
+                continue;
+            }
             grants += 1;
             self.announced_of(event, &grant).await?;
         }
@@ -82,7 +86,7 @@ impl Engine {
 
     async fn announced_of(&self, event: &PlatformEvent, grant: &Grant) -> Result<(), Error> {
         // Which permissions are left, the platform says when asked.
-        if !matches!(event.kind(), Kind::Deauthorized | Kind::DataDeletion) {
+        if !ends(event) {
             return self.check(grant).await.map(|_| ());
         }
         let traits = self.platforms.traits(&grant.connector).await?;
@@ -92,4 +96,9 @@ impl Engine {
         self.spread(&grant.id).await;
         Ok(())
     }
+}
+
+/// Does this announcement end the grant?
+fn ends(event: &PlatformEvent) -> bool {
+    matches!(event.kind(), Kind::Deauthorized | Kind::DataDeletion)
 }

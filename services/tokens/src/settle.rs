@@ -70,6 +70,12 @@ impl Engine {
                     self.persist("salvage", || self.store.salvage(attempt, &id, &salvaged, self.now()))
                         .await?;
                 }
+                if attempt.given_up {
+                    // A newer attempt may be under way: nothing is counted, and nothing has to be proven.
+                    self.store.end_late(attempt, "refused late").await?;
+                    note(attempt, &stored.grant, "not_believed", Some(&refusal));
+                    return Ok(Next::Done);
+                }
                 self.refused(attempt, stored, &refusal, traits).await
             }
             Outcome::NotSent(refusal) => self

@@ -249,12 +249,12 @@ impl Rules<'_> {
     }
 
     /// The platform announced, verified, that the person withdrew the grant. The generation is raised: an answer that is
-    /// still on its way must not bring it back.
+    /// still on its way must not bring it back. `None` = nothing to announce: it was dead before, or disconnected.
     pub fn withdrawn(&self, grant: &mut Grant, refusal: Refusal) -> Option<Change> {
-        if !grant.state.is_live() {
+        if grant.state == State::Revoked {
             return None;
         }
         grant.generation += 1;
-        Some(self.die(grant, refusal))
+        grant.state.is_live().then(|| self.die(grant, refusal))
     }
 }

@@ -105,8 +105,8 @@ impl Store {
         let sealed = self.seal_credential(&grant, &credential)?;
         save(tx, &grant, over, &Sealing::Replace(sealed)).await?;
         for sql in [
-            "UPDATE attempts SET state = 'abandoned', outcome = 'reconnected' WHERE grant_id = $1 AND state IN ('open', 'unknown')",
-            "UPDATE attempts SET outcome = 'reconnected' WHERE grant_id = $1 AND state = 'abandoned'",
+            "UPDATE attempts SET state = 'abandoned', outcome = 'reconnected', sealed_receipt = NULL
+             WHERE grant_id = $1 AND state IN ('open', 'unknown', 'abandoned')",
             "DELETE FROM quarantine WHERE grant_id = $1",
         ] {
             sqlx::query(sql).bind(&grant.id).execute(&mut **tx).await?;

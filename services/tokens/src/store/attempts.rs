@@ -1,5 +1,6 @@
 //! Rows of `attempts` until they have an outcome: claimed, adopted, their receipts kept.
 
+use kit::db::Tx;
 use proto::platforms::v1::Answers;
 use sqlx::any::AnyRow;
 
@@ -31,6 +32,8 @@ pub struct Attempt {
     pub salvage_id: Option<String>,
     /// No answer came.
     pub unknown: bool,
+    /// Another attempt may be in its place: an answer that renews still counts, one that refuses does not.
+    pub given_up: bool,
     /// The raw answer, sealed, once there is one.
     pub sealed_receipt: Option<Vec<u8>>,
     /// When it was claimed.
@@ -88,6 +91,24 @@ impl Store {
             .collect()
     }
 
+    /// Attempts that were given up and whose answer may still be of use, oldest first: ours is stored and was not read, or
+    /// platforms may keep one. That is asked for while it could renew the grant, or must be ended because the grant was.
+    pub async fn given_up(&self, since: i64, limit: i64) -> Result<Vec<Attempt>, Error> {
+        let sql = "SELECT a.* FROM attempts a JOIN grants g ON g.id = a.grant_id AND g.workspace_id = a.workspace_id
+             WHERE a.state = 'abandoned' AND (a.sealed_receipt IS NOT NULL
+                 OR (a.outcome = 'no answer' AND a.started_at_ms > $1
+                     AND (g.state = 'revoked' OR g.generation = a.parent_generation)))
+             ORDER BY a.started_at_ms LIMIT $2";
+        sqlx::query(sql)
+            .bind(since)
+            .bind(limit)
+            .fetch_all(self.db.pool())
+            .await?
+            .iter()
+            .map(attempt)
+            .collect()
+    }
+
     /// How many attempts have no outcome.
     pub async fn count_unfinished(&self) -> Result<i64, Error> {
         let sql = "SELECT COUNT(*) FROM attempts WHERE state IN ('open', 'unknown')";
@@ -112,10 +133,12 @@ impl Store {
     }
 
     /// Keeps the raw answer, sealed, before anybody reads it. Also of an attempt that others have given up: late answers count.
+    /// Not of one that is settled: nobody would read it, and it would outlive its use.
     pub async fn keep_receipt(&self, attempt: &Attempt, answers: &Answers, now: i64) -> Result<(), Error> {
         let sealed = self.vault.seal(attempt.place(), answers)?;
         let sql = "UPDATE attempts SET sealed_receipt = $3, received_at_ms = $4
-             WHERE id = $1 AND workspace_id = $2 AND sealed_receipt IS NULL";
+             WHERE id = $1 AND workspace_id = $2 AND sealed_receipt IS NULL AND (state IN ('open', 'unknown')
+                 OR (state = 'abandoned' AND outcome NOT IN ('reconnected', 'revoked', 'superseded')))";
         let query = sqlx::query(sql)
             .bind(&attempt.id)
             .bind(&attempt.workspace_id)
@@ -157,6 +180,13 @@ impl Store {
         Ok(())
     }
 
+    /// Notes how the search for a late answer ended: it brought nothing, or nothing of use. A stored one is destroyed.
+    pub async fn end_late(&self, attempt: &Attempt, outcome: &str) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        end_late(&mut tx, attempt, outcome).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Puts one retry in the place of an attempt without an answer. False when it is not there any more, or the grant moved on.
     pub async fn replace(&self, orphan: &Attempt, retry_attempt: &Attempt, now: i64) -> Result<bool, Error> {
         retry(|| async {
@@ -183,6 +213,16 @@ impl Store {
             .await?
             .rows_affected())
     }
+}
+
+/// [`Store::end_late`] inside a transaction. What was settled keeps its outcome.
+pub(super) async fn end_late(tx: &mut Tx, attempt: &Attempt, outcome: &str) -> Result<(), Error> {
+    let sql = "UPDATE attempts SET sealed_receipt = NULL,
+             outcome = CASE WHEN outcome IN ('reconnected', 'revoked', 'superseded') THEN outcome ELSE $3 END
+         WHERE id = $1 AND workspace_id = $2 AND state = 'abandoned'";
+    let query = sqlx::query(sql).bind(&attempt.id).bind(&attempt.workspace_id);
+    query.bind(outcome).execute(&mut **tx).await?;
+    Ok(())
 }
 
 type Insert<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
@@ -230,6 +270,7 @@ fn attempt(row: &AnyRow) -> Result<Attempt, Error> {
         retry_of: optional(row, "retry_of")?,
         salvage_id: optional(row, "salvage_id")?,
         unknown: text(row, "state")? == "unknown",
+        given_up: text(row, "state")? == "abandoned",
         sealed_receipt: bytes(row, "sealed_receipt")?,
         started_at_ms: number(row, "started_at_ms")?,
         deadline_at_ms: number(row, "deadline_at_ms")?,

@@ -27,7 +27,8 @@ impl Store {
         Ok(())
     }
 
-    /// The person withdrew a grant at the platform: it is dead, and its credential, worth nothing any more, is destroyed.
+    /// The person withdrew a grant at the platform: it is dead, and its credential, worth nothing any more, is destroyed. One
+    /// that was dead before is not announced again, but what is on its way cannot revive it any more. True = it was news.
     pub async fn withdraw(&self, of: &Grant, refusal: &Refusal, rules: Rules<'_>) -> Result<bool, Error> {
         retry(|| async {
             let mut tx = self.db.begin().await?;
@@ -39,13 +40,17 @@ impl Store {
             if generation != of.generation {
                 return Ok(false);
             }
-            let Some(change) = rules.withdrawn(&mut grant, refusal.clone()) else {
+            let change = rules.withdrawn(&mut grant, refusal.clone());
+            if grant.generation == generation {
                 return Ok(false);
-            };
+            }
             save(&mut tx, &grant, generation, &Sealing::Destroy).await?;
-            announce(&mut tx, &grant, change, rules.now).await?;
+            let news = change.is_some();
+            if let Some(change) = change {
+                announce(&mut tx, &grant, change, rules.now).await?;
+            }
             tx.commit().await?;
-            Ok(true)
+            Ok(news)
         })
         .await
     }

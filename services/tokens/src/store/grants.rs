@@ -135,10 +135,10 @@ impl Store {
         Ok(query.fetch_all(self.db.pool()).await?)
     }
 
-    /// Live grants of a platform's person, of all workspaces: what an announcement of the platform is about.
+    /// Connected grants, dead ones too, of a platform's person, of all workspaces: what an announcement of the platform is about.
     pub async fn grants_of_person(&self, connectors: &[String], platform_user_id: &str) -> Result<Vec<Stored>, Error> {
         let sql = format!(
-            "SELECT * FROM grants WHERE platform_user_id = $1 AND state IN ('active', 'suspect') AND connector IN ({})",
+            "SELECT * FROM grants WHERE platform_user_id = $1 AND state <> 'revoked' AND connector IN ({})",
             kit::db::placeholders(2, connectors.len())
         );
         let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(platform_user_id);

@@ -4,7 +4,7 @@ use kit::db::Tx;
 use proto::platforms::v1::Credential;
 use sqlx::Row;
 
-use super::attempts::Attempt;
+use super::attempts::{Attempt, end_late};
 use super::grants::{Sealing, lock, save};
 use super::{Store, announce, retry};
 use crate::Error;
@@ -51,10 +51,10 @@ impl Store {
             let Some((parent, state, outcome)) = lineage(&mut tx, attempt).await? else {
                 return Ok(Applied::Superseded);
             };
-            let mut grant = stored.grant;
-            if state == "applied" {
+            if state == "applied" || matches!(outcome.as_str(), "revoked" | "superseded") {
                 return Ok(Applied::Before);
             }
+            let mut grant = stored.grant.clone();
             let applied = match is_heir(&grant, parent) {
                 Heir::Yes => {
                     let derives = self.derives(&mut tx, &grant).await?;
@@ -70,22 +70,20 @@ impl Store {
                     Applied::Renewed(Box::new(grant))
                 }
                 Heir::Revoked => {
-                    let queued = Queued {
-                        id: late.revocation_id,
-                        workspace_id: &grant.workspace_id,
-                        connector: &grant.connector,
-                        platform_user_id: &grant.platform_user_id,
-                        grant_id: Some(&grant.id),
-                        account_id: None,
-                        credential: new,
-                        now: rules.now,
-                    };
-                    queue(&mut tx, &self.vault, rules.traits, &queued).await?;
+                    self.end(&mut tx, &grant, new, late.revocation_id, rules).await?;
                     Applied::Revoked
                 }
+                Heir::Superseded if outcome == "reconnected" => {
+                    // Worth nothing to us, and alive at the platform. Where ending one token ends the whole grant, it stays.
+                    if !rules.traits.shared_grant {
+                        let old = without_shared(new, self.credential(&stored)?.as_ref());
+                        self.end(&mut tx, &grant, &old, late.revocation_id, rules).await?;
+                    }
+                    Applied::Superseded
+                }
                 Heir::Superseded => {
-                    // After a reconnect the old lineage is worth nothing; beside a sibling it may still be.
-                    if outcome != "reconnected" && !new.refresh_token.is_empty() {
+                    // Beside a sibling it may still be of use.
+                    if !new.refresh_token.is_empty() {
                         self.keep_aside(
                             &mut tx,
                             attempt,
@@ -111,6 +109,22 @@ impl Store {
         .await
     }
 
+    /// Queues a late credential for its end at the platform.
+    async fn end(&self, tx: &mut Tx, grant: &Grant, late: &Credential, id: &str, rules: Rules<'_>) -> Result<(), Error> {
+        let queued = Queued {
+            id,
+            workspace_id: &grant.workspace_id,
+            connector: &grant.connector,
+            platform_user_id: &grant.platform_user_id,
+            grant_id: Some(&grant.id),
+            account_id: None,
+            credential: late,
+            now: rules.now,
+        };
+        queue(tx, &self.vault, rules.traits, &queued).await?;
+        Ok(())
+    }
+
     async fn derives(&self, tx: &mut Tx, grant: &Grant) -> Result<bool, Error> {
         let sql = "SELECT COUNT(*) FROM attachments WHERE grant_id = $1 AND state = 'attached' AND sealed_derived IS NOT NULL";
         let count: i64 = sqlx::query_scalar(sql).bind(&grant.id).fetch_one(&mut **tx).await?;
@@ -118,7 +132,7 @@ impl Store {
     }
 
     /// Notes that the platform answered and did not renew. Only of the attempt that is still without an outcome, and only while
-    /// the grant is where the attempt started: the loser of a race is not believed. `None` = not believed.
+    /// the grant is where the attempt started: the loser of a race is not believed, and its answer goes. `None` = not believed.
     pub async fn refuse(
         &self,
         attempt: &Attempt,
@@ -162,6 +176,9 @@ impl Store {
             let parent = lineage(&mut tx, attempt).await?.map(|(parent, ..)| parent);
             let outcome = format!("{} {}", crate::error::reason(refusal), refusal.code);
             let open = close(&mut tx, attempt, state, &outcome, now, false).await?;
+            if !open {
+                end_late(&mut tx, attempt, &outcome).await?;
+            }
             let believed = open && grant.state.is_live() && parent == Some(grant.generation);
             if believed {
                 let generation = grant.generation;
@@ -176,6 +193,15 @@ impl Store {
         })
         .await
     }
+}
+
+/// A late credential without the refresh token that the grant lives on: an answer that brings none is read with the stored one.
+fn without_shared(late: &Credential, stored: Option<&Credential>) -> Credential {
+    let mut late = late.clone();
+    if stored.is_some_and(|stored| stored.refresh_token == late.refresh_token) {
+        late.refresh_token.clear();
+    }
+    late
 }
 
 /// The generation that an attempt belongs to now, its state and outcome: a detach moves the lineage on.

@@ -1,4 +1,5 @@
 //! Refresh tokens out of answers that could not be used otherwise. Tried before the stored one, and gone with the next success.
+//! Those of siblings that lost a race are tried only once the platform has refused the stored one.
 
 use kit::Secret;
 use kit::db::Tx;
@@ -6,13 +7,19 @@ use sqlx::Row;
 
 use super::Store;
 use super::attempts::Attempt;
+use super::grants::lock;
 use crate::Error;
+use crate::model::State;
 use crate::vault::Place;
 
 impl Store {
-    /// Keeps a salvaged token of an attempt that brought nothing else.
+    /// Keeps a salvaged token of an attempt that brought nothing else, unless the grant was disconnected.
     pub async fn salvage(&self, attempt: &Attempt, id: &str, token: &str, now: i64) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
+        let stored = lock(&mut tx, &attempt.workspace_id, &attempt.grant_id).await?;
+        if stored.is_none_or(|stored| stored.grant.state == State::Revoked) {
+            return Ok(());
+        }
         self.keep_aside(&mut tx, attempt, id, "waiting", token, now).await?;
         Ok(tx.commit().await?)
     }
@@ -39,11 +46,13 @@ impl Store {
         Ok(())
     }
 
-    /// The newest salvaged token of a grant that was not tried: its id and itself.
+    /// The newest salvaged token of a grant that was not tried, or a sibling's if the stored one is suspect: its id and itself.
     pub async fn salvaged(&self, workspace_id: &str, grant_id: &str) -> Result<Option<(String, Secret)>, Error> {
         let sql =
-            "SELECT id, sealed_token FROM quarantine WHERE grant_id = $1 AND workspace_id = $2 AND state = 'waiting'
-             ORDER BY found_at_ms DESC, id DESC LIMIT 1";
+            "SELECT q.id, q.sealed_token FROM quarantine q JOIN grants g ON g.id = q.grant_id AND g.workspace_id = q.workspace_id
+             WHERE q.grant_id = $1 AND q.workspace_id = $2
+                 AND (q.state = 'waiting' OR (q.state = 'sibling' AND g.state = 'suspect'))
+             ORDER BY CASE q.state WHEN 'waiting' THEN 0 ELSE 1 END, q.found_at_ms DESC, q.id DESC LIMIT 1";
         let row = sqlx::query(sql)
             .bind(grant_id)
             .bind(workspace_id)

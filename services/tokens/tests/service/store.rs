@@ -171,6 +171,7 @@ fn attempt(grant: &Grant, id: &str) -> Attempt {
         retry_of: None,
         salvage_id: None,
         unknown: false,
+        given_up: false,
         sealed_receipt: None,
         started_at_ms: NOW,
         deadline_at_ms: NOW + 60_000,
