@@ -37,7 +37,10 @@ const SECRET: &[&str] = &[
     "socializioz.accounts.v1.FinishNativeConnectRequest",
 ];
 
-#[allow(clippy::disallowed_methods, reason = "cargo tells build scripts through the environment")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "cargo tells build scripts through the environment"
+)]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(FILES, ["."])?;
     let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);

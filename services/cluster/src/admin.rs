@@ -24,21 +24,44 @@ pub async fn run(command: Command, common: &Common) -> anyhow::Result<String> {
     match command {
         Command::Grants => {
             let request = context.request(ListStuckGrantsRequest { limit: 1000 });
-            let stuck = tokens.list_stuck_grants(request).await.context("tokens does not answer")?.into_inner().grants;
+            let stuck = tokens
+                .list_stuck_grants(request)
+                .await
+                .context("tokens does not answer")?
+                .into_inner()
+                .grants;
             let mut text = format!("{} stuck\n", stuck.len());
             for item in stuck {
                 let Some(grant) = item.grant else { continue };
-                let state = grant.state().as_str_name().trim_start_matches("GRANT_STATE_").to_lowercase();
-                writeln!(text, "{}  {:<20}{state:<10}{}", grant.grant_id, grant.connector, item.reason)?;
+                let state = grant
+                    .state()
+                    .as_str_name()
+                    .trim_start_matches("GRANT_STATE_")
+                    .to_lowercase();
+                writeln!(
+                    text,
+                    "{}  {:<20}{state:<10}{}",
+                    grant.grant_id, grant.connector, item.reason
+                )?;
             }
             Ok(text)
         }
         Command::RotateKeys => {
             let request = context.request(RotateKeysRequest {});
-            let done = tokens.rotate_keys(request).await.context("tokens does not answer")?.into_inner();
-            let unused = if done.unused_key_ids.is_empty() { "none".to_owned() } else { done.unused_key_ids.join(", ") };
-            Ok(format!("{} records sealed anew; keys that nothing uses any more: {unused}\n", done.resealed))
+            let done = tokens
+                .rotate_keys(request)
+                .await
+                .context("tokens does not answer")?
+                .into_inner();
+            let unused = if done.unused_key_ids.is_empty() {
+                "none".to_owned()
+            } else {
+                done.unused_key_ids.join(", ")
+            };
+            Ok(format!(
+                "{} records sealed anew; keys that nothing uses any more: {unused}\n",
+                done.resealed
+            ))
         }
     }
 }
-

@@ -6,7 +6,9 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use kit::config::{Auth, AuthMode, Common, Database, Error, Keys, Layers, Log, Metrics, Peers, Redis, Sections, Telemetry, Tls};
+use kit::config::{
+    Auth, AuthMode, Common, Database, Error, Keys, Layers, Log, Metrics, Peers, Redis, Sections, Telemetry, Tls,
+};
 use kit::{Clock, wire::human};
 use serde::Deserialize;
 
@@ -126,7 +128,11 @@ impl Config {
             entitlements: self.entitlements.url.clone(),
         };
         if self.sandbox.enabled && self.auth.mode == AuthMode::Oidc {
-            return Err(Error::new("sandbox.enabled", "is true in oidc mode", "leave it out: imitated platforms are for dev mode"));
+            return Err(Error::new(
+                "sandbox.enabled",
+                "is true in oidc mode",
+                "leave it out: imitated platforms are for dev mode",
+            ));
         }
         Common::build(sections, peers, self.gateway.public_url.as_str(), clock)
     }
@@ -137,7 +143,9 @@ mod tests {
     use super::*;
 
     fn with(variables: &[(&str, &str)]) -> Result<Config, Error> {
-        let variables = variables.iter().map(|(name, value)| (format!("SOCIALIZIOZ__{name}"), (*value).to_owned()));
+        let variables = variables
+            .iter()
+            .map(|(name, value)| (format!("SOCIALIZIOZ__{name}"), (*value).to_owned()));
         Config::derived(Layers::read(DEFAULTS, None, variables)?)
     }
 
@@ -153,7 +161,11 @@ mod tests {
 
     #[test]
     fn defaults_follow_the_addresses_they_belong_to() {
-        let config = with(&[("GATEWAY__LISTEN", "127.0.0.1:9000"), ("TOKENS__LISTEN", "127.0.0.1:9001")]).unwrap();
+        let config = with(&[
+            ("GATEWAY__LISTEN", "127.0.0.1:9000"),
+            ("TOKENS__LISTEN", "127.0.0.1:9001"),
+        ])
+        .unwrap();
         assert_eq!(config.gateway.public_url.as_str(), "http://127.0.0.1:9000/");
         assert_eq!(config.tokens.url, "http://127.0.0.1:9001");
     }
@@ -175,7 +187,9 @@ mod tests {
                 let common = config.common(Clock::system())?;
                 common.key_ring().map(|_| config)
             });
-            let Err(error) = error else { panic!("{name}={value} was taken") };
+            let Err(error) = error else {
+                panic!("{name}={value} was taken")
+            };
             assert!(error.key.starts_with(key), "{name}: {error}");
         }
     }

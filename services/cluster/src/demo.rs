@@ -27,10 +27,26 @@ struct Scene {
 }
 
 const SCENES: &[Scene] = &[
-    Scene { platform: "facebook", person: "ada", declined: &[] },
-    Scene { platform: "instagram", person: "ada", declined: &["instagram_business_content_publish"] },
-    Scene { platform: "x", person: "ada", declined: &[] },
-    Scene { platform: "linkedin", person: "ada", declined: &[] },
+    Scene {
+        platform: "facebook",
+        person: "ada",
+        declined: &[],
+    },
+    Scene {
+        platform: "instagram",
+        person: "ada",
+        declined: &["instagram_business_content_publish"],
+    },
+    Scene {
+        platform: "x",
+        person: "ada",
+        declined: &[],
+    },
+    Scene {
+        platform: "linkedin",
+        person: "ada",
+        declined: &[],
+    },
 ];
 
 /// Connects the demo workspace's accounts if it never had any.
@@ -55,7 +71,10 @@ struct Seeder {
 
 impl Seeder {
     fn new(config: &Config, common: &Common) -> anyhow::Result<Self> {
-        let timeouts = Timeouts { connect: Duration::from_secs(2), total: PATIENCE };
+        let timeouts = Timeouts {
+            connect: Duration::from_secs(2),
+            total: PATIENCE,
+        };
         Ok(Self {
             http: http_client(timeouts)?,
             api: common.public_url.clone(),
@@ -70,12 +89,16 @@ impl Seeder {
         if !empty(&accounts) || !empty(&left) {
             return Ok(());
         }
-        let mut entitlements =
-            EntitlementsServiceClient::new(client(common, GATEWAY, &common.peers.entitlements));
-        let plan = SetPlanRequest { workspace_id: WORKSPACE.into(), plan: "professional".into() };
+        let mut entitlements = EntitlementsServiceClient::new(client(common, GATEWAY, &common.peers.entitlements));
+        let plan = SetPlanRequest {
+            workspace_id: WORKSPACE.into(),
+            plan: "professional".into(),
+        };
         entitlements.set_plan(Context::background().request(plan)).await?;
         for scene in SCENES {
-            self.play(scene).await.with_context(|| format!("connecting {}", scene.platform))?;
+            self.play(scene)
+                .await
+                .with_context(|| format!("connecting {}", scene.platform))?;
         }
         Ok(())
     }
@@ -99,21 +122,42 @@ impl Seeder {
         });
         let started = self.post("connect-sessions", &body).await?;
         let cookies = cookies(&started);
-        let session: Value = started.error_for_status().map_err(reqwest::Error::without_url)?.json().await?;
+        let session: Value = started
+            .error_for_status()
+            .map_err(reqwest::Error::without_url)?
+            .json()
+            .await?;
         let authorize_url = session["authorize_url"].as_str().context("no authorize_url")?;
         let back = self.consent(authorize_url, scene).await?;
-        let returned = self.http.get(back).header("cookie", cookies).header("authorization", BEARER).send().await;
+        let returned = self
+            .http
+            .get(back)
+            .header("cookie", cookies)
+            .header("authorization", BEARER)
+            .send()
+            .await;
         returned.map_err(reqwest::Error::without_url)?;
         self.finish(session["id"].as_str().context("no session id")?).await
     }
 
     async fn consent(&self, authorize_url: &str, scene: &Scene) -> anyhow::Result<String> {
         let asked = url_scopes(authorize_url);
-        let granted: Vec<_> = asked.iter().filter(|scope| !scene.declined.contains(&scope.as_str())).collect();
+        let granted: Vec<_> = asked
+            .iter()
+            .filter(|scope| !scene.declined.contains(&scope.as_str()))
+            .collect();
         let choice = json!({"authorize_url": authorize_url, "person": scene.person, "permissions": granted});
-        let answer = self.http.post(format!("{}/_sandbox/consent", self.sandbox)).json(&choice).send().await;
+        let answer = self
+            .http
+            .post(format!("{}/_sandbox/consent", self.sandbox))
+            .json(&choice)
+            .send()
+            .await;
         let answer: Value = answer.map_err(reqwest::Error::without_url)?.json().await?;
-        Ok(answer["redirect_to"].as_str().context("the imitated platform refused")?.to_owned())
+        Ok(answer["redirect_to"]
+            .as_str()
+            .context("the imitated platform refused")?
+            .to_owned())
     }
 
     /// Waits for the exchange; where there are several destinations, takes the first.
@@ -125,9 +169,12 @@ impl Seeder {
                 Some("choosing") => {
                     let first = now["destinations"][0]["id"].clone();
                     let body = json!({"destination_ids": [first]});
-                    self.post(&format!("connect-sessions/{session}/selection"), &body).await?;
+                    self.post(&format!("connect-sessions/{session}/selection"), &body)
+                        .await?;
                 }
-                Some("failed" | "cancelled" | "expired") => bail!("the session ended: {}", now["result"]["problem"]["code"]),
+                Some("failed" | "cancelled" | "expired") => {
+                    bail!("the session ended: {}", now["result"]["problem"]["code"])
+                }
                 _ => {}
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -137,13 +184,27 @@ impl Seeder {
 
     async fn get(&self, path: &str) -> anyhow::Result<Value> {
         let url = format!("{}/api/v1/workspaces/{WORKSPACE}/{path}", self.api);
-        let answer = self.http.get(url).header("authorization", BEARER).send().await.map_err(reqwest::Error::without_url)?;
-        Ok(answer.error_for_status().map_err(reqwest::Error::without_url)?.json().await?)
+        let answer = self
+            .http
+            .get(url)
+            .header("authorization", BEARER)
+            .send()
+            .await
+            .map_err(reqwest::Error::without_url)?;
+        Ok(answer
+            .error_for_status()
+            .map_err(reqwest::Error::without_url)?
+            .json()
+            .await?)
     }
 
     async fn post(&self, path: &str, body: &Value) -> anyhow::Result<reqwest::Response> {
         let url = format!("{}/api/v1/workspaces/{WORKSPACE}/{path}", self.api);
-        let request = self.http.post(url).header("authorization", BEARER).header("idempotency-key", id::secret());
+        let request = self
+            .http
+            .post(url)
+            .header("authorization", BEARER)
+            .header("idempotency-key", id::secret());
         Ok(request.json(body).send().await.map_err(reqwest::Error::without_url)?)
     }
 }
@@ -156,12 +217,23 @@ fn empty(list: &Value) -> bool {
 }
 
 fn cookies(answer: &reqwest::Response) -> String {
-    let set = answer.headers().get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
-    set.filter_map(|cookie| cookie.split(';').next()).collect::<Vec<_>>().join("; ")
+    let set = answer
+        .headers()
+        .get_all("set-cookie")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    set.filter_map(|cookie| cookie.split(';').next())
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn url_scopes(url: &str) -> Vec<String> {
-    let Ok(url) = reqwest::Url::parse(url) else { return Vec::new() };
-    let scope = url.query_pairs().find(|(name, _)| name == "scope").map(|(_, value)| value.into_owned());
+    let Ok(url) = reqwest::Url::parse(url) else {
+        return Vec::new();
+    };
+    let scope = url
+        .query_pairs()
+        .find(|(name, _)| name == "scope")
+        .map(|(_, value)| value.into_owned());
     scope.unwrap_or_default().split([',', ' ']).map(str::to_owned).collect()
 }

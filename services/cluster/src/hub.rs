@@ -52,12 +52,22 @@ impl Hub {
         if config.sandbox.enabled && common.dev() && config.demo {
             services.spawn(demo::seed(config.clone(), common.clone(), shutdown.clone()));
         }
-        Ok(Self { addresses, config, common, services, shutdown, _lock: lock })
+        Ok(Self {
+            addresses,
+            config,
+            common,
+            services,
+            shutdown,
+            _lock: lock,
+        })
     }
 
     /// Where a role listens.
     pub fn address(&self, role: Role) -> Option<SocketAddr> {
-        self.addresses.iter().find(|(known, _)| *known == role).map(|(_, address)| *address)
+        self.addresses
+            .iter()
+            .find(|(known, _)| *known == role)
+            .map(|(_, address)| *address)
     }
 
     /// Waits until a service ends by itself, which is a failure, or until `stop`.
@@ -103,10 +113,16 @@ impl Hub {
 
 /// Two hubs on one data folder would refresh the same grants from two sides.
 fn lock(common: &Common) -> Result<Option<std::fs::File>, Error> {
-    let Location::Folder(folder) = &common.database else { return Ok(None) };
+    let Location::Folder(folder) = &common.database else {
+        return Ok(None);
+    };
     let path: PathBuf = folder.join("lock");
     let failed = |error: &dyn std::fmt::Display| {
-        Error::new("database.url", format!("{} cannot be used ({error})", folder.display()), "name a folder that can be written")
+        Error::new(
+            "database.url",
+            format!("{} cannot be used ({error})", folder.display()),
+            "name a folder that can be written",
+        )
     };
     std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
     let file = std::fs::File::create(&path).map_err(|error| failed(&error))?;

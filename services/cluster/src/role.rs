@@ -30,8 +30,14 @@ pub enum Role {
 
 impl Role {
     /// All roles, in the order in which the hub starts them.
-    pub const ALL: [Self; 6] =
-        [Self::Gateway, Self::Sandbox, Self::Entitlements, Self::Platforms, Self::Tokens, Self::Accounts];
+    pub const ALL: [Self; 6] = [
+        Self::Gateway,
+        Self::Sandbox,
+        Self::Entitlements,
+        Self::Platforms,
+        Self::Tokens,
+        Self::Accounts,
+    ];
 
     /// Its name in configuration keys, logs and traces.
     pub fn name(self) -> &'static str {
@@ -62,17 +68,31 @@ impl Role {
         let (key, listen) = (format!("{}.listen", self.name()), self.listen(config));
         match self {
             Self::Gateway if config.auth.mode == AuthMode::Dev => {
-                check_loopback(&key, listen, "dev mode signs everybody in", "set auth.mode = oidc, or listen on 127.0.0.1")?;
+                check_loopback(
+                    &key,
+                    listen,
+                    "dev mode signs everybody in",
+                    "set auth.mode = oidc, or listen on 127.0.0.1",
+                )?;
             }
             Self::Sandbox => {
-                check_loopback(&key, listen, "imitated platforms have no password", "listen on 127.0.0.1")?;
+                check_loopback(
+                    &key,
+                    listen,
+                    "imitated platforms have no password",
+                    "listen on 127.0.0.1",
+                )?;
             }
             _ => {}
         }
         TcpListener::bind(listen).await.map_err(|error| {
             let problem = match error.kind() {
                 std::io::ErrorKind::AddrInUse => {
-                    format!("port {} on {} is in use, perhaps by a hub that runs already", listen.port(), listen.ip())
+                    format!(
+                        "port {} on {} is in use, perhaps by a hub that runs already",
+                        listen.port(),
+                        listen.ip()
+                    )
                 }
                 _ => format!("cannot listen on {listen} ({error})"),
             };
@@ -98,7 +118,11 @@ impl Role {
             }
         }
         if !common.redis.is_empty() && !matches!(self, Self::Sandbox | Self::Entitlements) {
-            let reached = tokio::time::timeout(std::time::Duration::from_secs(4), Shared::connect(&common.redis, "start")).await;
+            let reached = tokio::time::timeout(
+                std::time::Duration::from_secs(4),
+                Shared::connect(&common.redis, "start"),
+            )
+            .await;
             if !matches!(reached, Ok(Ok(_))) {
                 let remedy = "start Redis there, correct the address, or leave it empty for memory";
                 return Err(Error::new("redis.url", "does not answer", remedy));
@@ -118,21 +142,76 @@ impl Role {
         listener: TcpListener,
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
-        let Config { gateway, links, accounts, tokens, audit, platforms, entitlements, plans, sandbox, .. } = config;
+        let Config {
+            gateway,
+            links,
+            accounts,
+            tokens,
+            audit,
+            platforms,
+            entitlements,
+            plans,
+            sandbox,
+            ..
+        } = config;
         let served = match self {
             Self::Accounts => {
                 let (check_interval, refresh_attempts) = (tokens.check_interval, tokens.refresh_attempts);
-                let config = accounts::Config { common, section: accounts, check_interval, refresh_attempts };
+                let config = accounts::Config {
+                    common,
+                    section: accounts,
+                    check_interval,
+                    refresh_attempts,
+                };
                 accounts::serve(config, listener, shutdown).await
             }
-            Self::Tokens => tokens::serve(tokens::Config { common, section: tokens, audit }, listener, shutdown).await,
+            Self::Tokens => {
+                tokens::serve(
+                    tokens::Config {
+                        common,
+                        section: tokens,
+                        audit,
+                    },
+                    listener,
+                    shutdown,
+                )
+                .await
+            }
             Self::Platforms => {
-                platforms::serve(platforms::Config { common, section: platforms.apps }, listener, shutdown).await
+                platforms::serve(
+                    platforms::Config {
+                        common,
+                        section: platforms.apps,
+                    },
+                    listener,
+                    shutdown,
+                )
+                .await
             }
             Self::Entitlements => {
-                entitlements::serve(entitlements::Config { common, section: entitlements, plans }, listener, shutdown).await
+                entitlements::serve(
+                    entitlements::Config {
+                        common,
+                        section: entitlements,
+                        plans,
+                    },
+                    listener,
+                    shutdown,
+                )
+                .await
             }
-            Self::Gateway => gateway::serve(gateway::Config { common, section: gateway, links }, listener, shutdown).await,
+            Self::Gateway => {
+                gateway::serve(
+                    gateway::Config {
+                        common,
+                        section: gateway,
+                        links,
+                    },
+                    listener,
+                    shutdown,
+                )
+                .await
+            }
             Self::Sandbox => sandbox::serve(sandbox, listener, shutdown).await,
         };
         served.with_context(|| format!("{} ended", self.name()))

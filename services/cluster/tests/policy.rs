@@ -9,8 +9,14 @@ use prost::Message;
 
 fn methods(package: &str) -> BTreeSet<String> {
     let files = prost_types::FileDescriptorSet::decode(proto::DESCRIPTORS).unwrap().file;
-    let services = files.into_iter().filter(|file| file.package() == package).flat_map(|file| file.service);
-    services.flat_map(|service| service.method).map(|method| method.name().to_owned()).collect()
+    let services = files
+        .into_iter()
+        .filter(|file| file.package() == package)
+        .flat_map(|file| file.service);
+    services
+        .flat_map(|service| service.method)
+        .map(|method| method.name().to_owned())
+        .collect()
 }
 
 fn policies() -> [(&'static str, &'static [Rule]); 4] {
@@ -48,7 +54,13 @@ fn clear_tokens_are_handed_out_to_named_callers_only() {
 #[test]
 fn what_changes_an_account_needs_an_admin() {
     let admin = Need::Role(kit::Role::Admin);
-    for rpc in ["BeginConnect", "SelectDestinations", "Disconnect", "GetDiagnostics", "RefreshToken"] {
+    for rpc in [
+        "BeginConnect",
+        "SelectDestinations",
+        "Disconnect",
+        "GetDiagnostics",
+        "RefreshToken",
+    ] {
         let rule = accounts::POLICY.iter().find(|rule| rule.rpc == rpc).unwrap();
         assert_eq!(rule.person, admin, "{rpc}");
     }

@@ -142,7 +142,11 @@ async fn j3_an_abandoned_reservation_lapses() {
         let idle = format!("{ws}-idle");
         reserve(&store, &idle, "cs_1", "usr_a", NOW).await.unwrap();
         store.sweep(LATER).await.unwrap();
-        assert_eq!(store.workspace(&idle, NOW).await.unwrap().reserved, 0, "the sweep clears where nobody does anything");
+        assert_eq!(
+            store.workspace(&idle, NOW).await.unwrap().reserved,
+            0,
+            "the sweep clears where nobody does anything"
+        );
     }
 }
 

@@ -83,7 +83,11 @@ impl Db {
                 Ok(std::fs::remove_file(probe)?)
             }
             Location::Postgres(url) => {
-                let pool = AnyPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).connect(url).await?;
+                let pool = AnyPoolOptions::new()
+                    .max_connections(1)
+                    .acquire_timeout(ACQUIRE)
+                    .connect(url)
+                    .await?;
                 pool.close().await;
                 Ok(())
             }
@@ -114,7 +118,10 @@ impl Db {
             })
             .connect(&url)
             .await?;
-        Ok(Self { pool, engine: Engine::Sqlite })
+        Ok(Self {
+            pool,
+            engine: Engine::Sqlite,
+        })
     }
 
     async fn postgres(url: &str, service: &'static str) -> anyhow::Result<Self> {
@@ -147,11 +154,17 @@ impl Db {
                 return Err(error.into());
             }
         }
-        Ok(Self { pool, engine: Engine::Postgres })
+        Ok(Self {
+            pool,
+            engine: Engine::Postgres,
+        })
     }
 
     async fn migrate(&self, migrator: &Migrator) -> anyhow::Result<()> {
-        let migrations = migrator.iter().map(|migration| self.portable(migration)).collect::<Vec<_>>();
+        let migrations = migrator
+            .iter()
+            .map(|migration| self.portable(migration))
+            .collect::<Vec<_>>();
         let migrator = Migrator::with_migrations(migrations);
         // All services of a database take turns, and each waits only as long as `lock_timeout` says.
         for _ in 1..TURNS {
@@ -216,7 +229,9 @@ impl Db {
             }
             .await;
             match done {
-                Err(error) if attempt < ATTEMPTS && error.database().is_some_and(is_contention) => backoff(attempt).await,
+                Err(error) if attempt < ATTEMPTS && error.database().is_some_and(is_contention) => {
+                    backoff(attempt).await
+                }
                 done => return done,
             }
         }
@@ -231,30 +246,48 @@ impl Db {
 fn backoff(attempt: u32) -> impl Future<Output = ()> {
     let mut random = [0_u8; 1];
     crate::id::fill(&mut random);
-    tokio::time::sleep(Duration::from_millis(u64::from(attempt) * 5 + u64::from(random[0]) / 16))
+    tokio::time::sleep(Duration::from_millis(
+        u64::from(attempt) * 5 + u64::from(random[0]) / 16,
+    ))
 }
 
 /// True when the transaction lost to another one and may be tried again as a whole.
 pub fn is_contention(error: &Error) -> bool {
-    let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code) else { return false };
+    let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code) else {
+        return false;
+    };
     // PostgreSQL: serialization_failure, deadlock_detected, lock_not_available. SQLite: BUSY and its extended codes, LOCKED.
     matches!(&*code, "40001" | "40P01" | "55P03" | "5" | "261" | "517" | "6" | "262")
 }
 
 /// Somebody else held a lock longer than we wait.
 fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.code().is_some_and(|code| code == "55P03"))
+    error
+        .as_database_error()
+        .is_some_and(|error| error.code().is_some_and(|code| code == "55P03"))
 }
 
 /// True when a unique index refused a row.
 pub fn is_duplicate(error: &Error) -> bool {
-    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+    error
+        .as_database_error()
+        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 /// True when the database could not be reached or had no connection free: nothing is known about the statement's effect.
 pub fn is_unreachable(error: &Error) -> bool {
-    matches!(error, Error::Io(_) | Error::PoolTimedOut | Error::PoolClosed | Error::Tls(_) | Error::WorkerCrashed | Error::Protocol(_))
-        || error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| {
+    matches!(
+        error,
+        Error::Io(_)
+            | Error::PoolTimedOut
+            | Error::PoolClosed
+            | Error::Tls(_)
+            | Error::WorkerCrashed
+            | Error::Protocol(_)
+    ) || error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| {
             // PostgreSQL: connection exceptions, too many connections, shutting down, starting up, read-only.
             code.starts_with("08") || matches!(&*code, "53300" | "57P01" | "57P02" | "57P03" | "25006" | "53100")
         })
@@ -262,7 +295,10 @@ pub fn is_unreachable(error: &Error) -> bool {
 
 /// `$4, $5, $6` for `placeholders(4, 3)`: lists in `IN (…)`, which are not portable as arrays.
 pub fn placeholders(start: usize, count: usize) -> String {
-    (start..start + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+    (start..start + count)
+        .map(|n| format!("${n}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]

@@ -142,7 +142,13 @@ pub struct Failure {
 impl Failure {
     /// A failure with a sentence that may be shown.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), params: BTreeMap::new(), fields: Vec::new(), retry_after: None }
+        Self {
+            code,
+            detail: detail.into(),
+            params: BTreeMap::new(),
+            fields: Vec::new(),
+            retry_after: None,
+        }
     }
 
     /// `ValidationFailed` for one field.
@@ -185,7 +191,12 @@ impl Failure {
             params: info.metadata.clone().into_iter().collect(),
             fields: details
                 .bad_request()
-                .map(|bad| bad.field_violations.iter().map(|v| (v.field.clone(), v.description.clone())).collect())
+                .map(|bad| {
+                    bad.field_violations
+                        .iter()
+                        .map(|v| (v.field.clone(), v.description.clone()))
+                        .collect()
+                })
                 .unwrap_or_default(),
             retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
         }
@@ -217,7 +228,11 @@ impl From<Failure> for tonic::Status {
         let mut details = ErrorDetails::with_error_info(
             failure.code.reason(),
             DOMAIN,
-            failure.params.clone().into_iter().collect::<std::collections::HashMap<_, _>>(),
+            failure
+                .params
+                .clone()
+                .into_iter()
+                .collect::<std::collections::HashMap<_, _>>(),
         );
         for (field, why) in &failure.fields {
             details.add_bad_request_violation(field, why);

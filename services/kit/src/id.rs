@@ -37,7 +37,10 @@ pub fn sha256_hex(data: &[u8]) -> String {
 ///
 /// # Panics
 /// When the operating system has no randomness: nothing safe can be done then.
-#[allow(clippy::expect_used, reason = "without randomness no key, nonce or state may be made")]
+#[allow(
+    clippy::expect_used,
+    reason = "without randomness no key, nonce or state may be made"
+)]
 pub fn fill(buffer: &mut [u8]) {
     rand::fill(buffer).expect("the operating system provides randomness");
 }

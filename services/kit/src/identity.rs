@@ -39,7 +39,9 @@ impl Role {
 
     /// The reverse of [`Role::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Member, Self::Admin, Self::Owner].into_iter().find(|role| role.as_str() == text)
+        [Self::Member, Self::Admin, Self::Owner]
+            .into_iter()
+            .find(|role| role.as_str() == text)
     }
 }
 
@@ -96,7 +98,12 @@ impl Signer {
 
     /// A key derived from the identity key, for what only the hub's own processes may read; `purpose` keeps uses apart.
     pub fn ring(&self, purpose: &str) -> Result<KeyRing, Failure> {
-        let parts = [b"socializioz seal\0", purpose.as_bytes(), b"\0", self.key.expose().as_bytes()];
+        let parts = [
+            b"socializioz seal\0",
+            purpose.as_bytes(),
+            b"\0",
+            self.key.expose().as_bytes(),
+        ];
         let key = STANDARD.encode(id::sha256(&Zeroizing::new(parts.concat())));
         KeyRing::parse([format!("identity:{key}").as_str()])
             .map_err(|_| Failure::new(Code::Internal, "no key could be derived"))
@@ -112,11 +119,18 @@ impl Signer {
         validation.validate_exp = false;
         validation.validate_aud = false;
         let key = DecodingKey::from_secret(self.key.expose().as_bytes());
-        let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation).map_err(|_| refused())?.claims;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation)
+            .map_err(|_| refused())?
+            .claims;
         if claims.exp * 1000 < self.clock.now_ms() {
             return Err(refused());
         }
-        Ok(Person { user_id: claims.sub, name: claims.name, workspace_id: claims.ws, role: claims.role })
+        Ok(Person {
+            user_id: claims.sub,
+            name: claims.name,
+            workspace_id: claims.ws,
+            role: claims.role,
+        })
     }
 }
 
@@ -125,7 +139,12 @@ mod tests {
     use super::*;
 
     fn ada() -> Person {
-        Person { user_id: "usr_ada".into(), name: "Ada".into(), workspace_id: "demo".into(), role: Role::Admin }
+        Person {
+            user_id: "usr_ada".into(),
+            name: "Ada".into(),
+            workspace_id: "demo".into(),
+            role: Role::Admin,
+        }
     }
 
     #[test]

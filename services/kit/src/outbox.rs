@@ -25,9 +25,9 @@ use sqlx::Row;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::Clock;
 use crate::clock::millis;
 use crate::db::{Db, Error, Tx};
-use crate::Clock;
 
 /// A delivery that takes longer than this is tried by another replica as well.
 const LEASE: Duration = Duration::from_secs(30);
@@ -97,7 +97,12 @@ pub struct Relay {
 impl Relay {
     /// A relay for one topic.
     pub fn new(db: Db, clock: Clock, topic: &'static str) -> Self {
-        Self { db, clock, topic, wake: Arc::default() }
+        Self {
+            db,
+            clock,
+            topic,
+            wake: Arc::default(),
+        }
     }
 
     /// Looks at the table now: call it after the commit that put something there.

@@ -71,12 +71,17 @@ impl KeyRing {
     pub fn parse<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
         let mut keys: Vec<(String, LessSafeKey)> = Vec::new();
         for entry in entries.into_iter().map(str::trim).filter(|entry| !entry.is_empty()) {
-            let (id, key) = entry.split_once(':').ok_or_else(|| ring("an entry is not <id>:<base64 of 32 bytes>"))?;
+            let (id, key) = entry
+                .split_once(':')
+                .ok_or_else(|| ring("an entry is not <id>:<base64 of 32 bytes>"))?;
             if id.is_empty() || id.len() > 64 || keys.iter().any(|(known, _)| known == id) {
                 return Err(ring("key ids must be unique and 1 to 64 characters long"));
             }
             let bytes = Zeroizing::new(STANDARD.decode(key).map_err(|_| ring("a key is not valid base64"))?);
-            keys.push((id.to_owned(), key_of(&bytes).map_err(|_| ring("a key is not 32 bytes long"))?));
+            keys.push((
+                id.to_owned(),
+                key_of(&bytes).map_err(|_| ring("a key is not 32 bytes long"))?,
+            ));
         }
         if keys.is_empty() {
             return Err(ring("there is no key in it"));
@@ -86,7 +91,8 @@ impl KeyRing {
 
     /// Reads a ring from a file, one entry a line.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|error| ring(&format!("cannot read {}: {error}", path.display())))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ring(&format!("cannot read {}: {error}", path.display())))?;
         Self::parse(Secret::new(text).expose().lines())
     }
 
@@ -109,7 +115,9 @@ impl KeyRing {
             #[cfg(unix)]
             std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
             let mut file = options.open(&aside).map_err(failed)?;
-            file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+            file.write_all(line.as_bytes())
+                .and_then(|()| file.sync_all())
+                .map_err(failed)?;
             let linked = std::fs::hard_link(&aside, path);
             let _ = std::fs::remove_file(&aside);
             if let Err(error) = linked
@@ -149,8 +157,11 @@ impl KeyRing {
     /// Opens what was sealed for exactly this place.
     pub fn open(&self, aad: &Aad<'_>, envelope: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let (key_id, rest) = split(envelope)?;
-        let (_, kek) =
-            self.0.iter().find(|(id, _)| id == key_id).ok_or_else(|| Error::UnknownKey(key_id.to_owned()))?;
+        let (_, kek) = self
+            .0
+            .iter()
+            .find(|(id, _)| id == key_id)
+            .ok_or_else(|| Error::UnknownKey(key_id.to_owned()))?;
         let aad = aad.bytes(key_id);
         let (wrapped, sealed) = rest.split_at_checked(NONCE_LEN + WRAPPED_LEN).ok_or(Error::Malformed)?;
         let data_key = decrypt(kek, &aad, wrapped)?;
@@ -164,13 +175,17 @@ pub fn key_id(envelope: &[u8]) -> Result<&str, Error> {
 }
 
 fn split(envelope: &[u8]) -> Result<(&str, &[u8]), Error> {
-    let [VERSION, len, rest @ ..] = envelope else { return Err(Error::Malformed) };
+    let [VERSION, len, rest @ ..] = envelope else {
+        return Err(Error::Malformed);
+    };
     let (id, rest) = rest.split_at_checked(usize::from(*len)).ok_or(Error::Malformed)?;
     Ok((std::str::from_utf8(id).map_err(|_| Error::Malformed)?, rest))
 }
 
 fn key_of(bytes: &[u8]) -> Result<LessSafeKey, Error> {
-    UnboundKey::new(&AES_256_GCM, bytes).map(LessSafeKey::new).map_err(|_| Error::Malformed)
+    UnboundKey::new(&AES_256_GCM, bytes)
+        .map(LessSafeKey::new)
+        .map_err(|_| Error::Malformed)
 }
 
 fn encrypt(key: &LessSafeKey, aad: &[u8], plain: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
@@ -189,7 +204,10 @@ fn decrypt(key: &LessSafeKey, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec
     let (nonce, ciphertext) = sealed.split_at_checked(NONCE_LEN).ok_or(Error::Malformed)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Error::Malformed)?;
     let mut buffer = Zeroizing::new(ciphertext.to_vec());
-    let plain = key.open_in_place(nonce, AeadAad::from(aad), &mut buffer).map_err(|_| Error::Refused)?.len();
+    let plain = key
+        .open_in_place(nonce, AeadAad::from(aad), &mut buffer)
+        .map_err(|_| Error::Refused)?
+        .len();
     buffer.truncate(plain);
     Ok(buffer)
 }
@@ -206,7 +224,12 @@ mod tests {
     const NEW: &str = "new:HxEdHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
 
     fn place(generation: i64) -> Aad<'static> {
-        Aad { workspace: "demo", record: "grt_1", field: "credential", generation }
+        Aad {
+            workspace: "demo",
+            record: "grt_1",
+            field: "credential",
+            generation,
+        }
     }
 
     #[test]
@@ -215,9 +238,39 @@ mod tests {
         let sealed = ring.seal(&place(3), b"SBXtoken").unwrap();
         assert_eq!(&*ring.open(&place(3), &sealed).unwrap(), b"SBXtoken");
         assert_eq!(ring.open(&place(2), &sealed).unwrap_err(), Error::Refused);
-        assert_eq!(ring.open(&Aad { workspace: "other", ..place(3) }, &sealed).unwrap_err(), Error::Refused);
-        assert_eq!(ring.open(&Aad { record: "grt_2", ..place(3) }, &sealed).unwrap_err(), Error::Refused);
-        assert_eq!(ring.open(&Aad { field: "receipt", ..place(3) }, &sealed).unwrap_err(), Error::Refused);
+        assert_eq!(
+            ring.open(
+                &Aad {
+                    workspace: "other",
+                    ..place(3)
+                },
+                &sealed
+            )
+            .unwrap_err(),
+            Error::Refused
+        );
+        assert_eq!(
+            ring.open(
+                &Aad {
+                    record: "grt_2",
+                    ..place(3)
+                },
+                &sealed
+            )
+            .unwrap_err(),
+            Error::Refused
+        );
+        assert_eq!(
+            ring.open(
+                &Aad {
+                    field: "receipt",
+                    ..place(3)
+                },
+                &sealed
+            )
+            .unwrap_err(),
+            Error::Refused
+        );
     }
 
     #[test]
@@ -228,7 +281,10 @@ mod tests {
         assert_eq!(&*both.open(&place(1), &sealed).unwrap(), b"x");
         let resealed = both.seal(&place(1), b"x").unwrap();
         assert_eq!(key_id(&resealed).unwrap(), "new");
-        assert_eq!(old.open(&place(1), &resealed).unwrap_err(), Error::UnknownKey("new".into()));
+        assert_eq!(
+            old.open(&place(1), &resealed).unwrap_err(),
+            Error::UnknownKey("new".into())
+        );
     }
 
     #[test]
@@ -255,7 +311,9 @@ mod tests {
     #[test]
     fn a_bad_ring_says_what_is_wrong_without_printing_it() {
         for bad in ["nokey", "a:!!!", "a:AAAA", ""] {
-            let Err(Error::Ring(problem)) = KeyRing::parse([bad]) else { panic!("{bad} was taken") };
+            let Err(Error::Ring(problem)) = KeyRing::parse([bad]) else {
+                panic!("{bad} was taken")
+            };
             assert!(!problem.contains("AAAA") && !problem.contains("!!!"));
         }
     }

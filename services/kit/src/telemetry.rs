@@ -20,7 +20,9 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{Error, Log, LogFormat, Telemetry};
 
-const BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+const BUCKETS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
 
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 
@@ -38,8 +40,13 @@ impl Drop for Guard {
 
 /// Sets up logs and traces for this process, once, in `main`. Logs go to standard error.
 pub fn init(log: &Log, telemetry: &Telemetry, role: &str, instance: &str) -> Result<Guard, Error> {
-    let filter = EnvFilter::try_new(&log.level)
-        .map_err(|_| Error::new("log.level", "is not a log filter", "set it to info, debug or a list such as info,sqlx=warn"))?;
+    let filter = EnvFilter::try_new(&log.level).map_err(|_| {
+        Error::new(
+            "log.level",
+            "is not a log filter",
+            "set it to info, debug or a list such as info,sqlx=warn",
+        )
+    })?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match log.format {
         LogFormat::Pretty => lines.with_target(false).boxed(),
@@ -51,7 +58,11 @@ pub fn init(log: &Log, telemetry: &Telemetry, role: &str, instance: &str) -> Res
         tracing_opentelemetry::layer().with_tracer(provider.tracer("socializioz"))
     });
     // A second set-up in one process (tests) keeps the first.
-    let _ = tracing_subscriber::registry().with(filter).with(lines).with(traces).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .with(traces)
+        .try_init();
     Ok(Guard(provider))
 }
 
@@ -64,12 +75,23 @@ fn exporter(telemetry: &Telemetry, role: &str, instance: &str) -> Result<Option<
         .with_tonic()
         .with_endpoint(&telemetry.otlp_endpoint)
         .build()
-        .map_err(|error| Error::new("telemetry.otlp_endpoint", error.to_string(), "name an OTLP gRPC endpoint"))?;
+        .map_err(|error| {
+            Error::new(
+                "telemetry.otlp_endpoint",
+                error.to_string(),
+                "name an OTLP gRPC endpoint",
+            )
+        })?;
     let resource = opentelemetry_sdk::Resource::builder()
         .with_service_name(format!("socializioz-{role}"))
         .with_attribute(opentelemetry::KeyValue::new("service.instance.id", instance.to_owned()))
         .build();
-    Ok(Some(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build()))
+    Ok(Some(
+        SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            .with_resource(resource)
+            .build(),
+    ))
 }
 
 /// Installs the recorder behind the `metrics` macros. The first call in a process wins, later ones share it.
@@ -80,14 +102,20 @@ fn recorder() -> anyhow::Result<&'static PrometheusHandle> {
     let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKETS)?;
     match builder.install_recorder() {
         Ok(handle) => Ok(RECORDER.get_or_init(|| handle)),
-        Err(error) => RECORDER.get().with_context(|| format!("metrics cannot be recorded: {error}")),
+        Err(error) => RECORDER
+            .get()
+            .with_context(|| format!("metrics cannot be recorded: {error}")),
     }
 }
 
 /// Serves `/metrics` on `listen` until `shutdown`.
 pub async fn serve_metrics(listen: SocketAddr, shutdown: CancellationToken) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).await.map_err(|error| {
-        Error::new("metrics.listen", format!("{listen} cannot be used ({error})"), "choose another address")
+        Error::new(
+            "metrics.listen",
+            format!("{listen} cannot be used ({error})"),
+            "choose another address",
+        )
     })?;
     serve_metrics_on(listener, shutdown).await
 }

@@ -14,14 +14,22 @@ use tempfile::TempDir;
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("tests/migrations");
 
 /// Both engines, each empty.
-#[allow(clippy::disallowed_methods, reason = "tests learn from the environment where PostgreSQL is")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tests learn from the environment where PostgreSQL is"
+)]
 async fn databases() -> Vec<(Db, Option<TempDir>)> {
     let folder = TempDir::new().unwrap();
-    let sqlite = Db::connect(&Location::Folder(folder.path().into()), "things", &MIGRATOR).await.unwrap();
+    let sqlite = Db::connect(&Location::Folder(folder.path().into()), "things", &MIGRATOR)
+        .await
+        .unwrap();
     let mut databases = vec![(sqlite, Some(folder))];
     if let Ok(url) = std::env::var("TEST_POSTGRES_URL") {
         let schema: &'static str = format!("t{}", id::new("x", &Clock::system()).to_lowercase()).leak();
-        databases.push((Db::connect(&Location::Postgres(url), schema, &MIGRATOR).await.unwrap(), None));
+        databases.push((
+            Db::connect(&Location::Postgres(url), schema, &MIGRATOR).await.unwrap(),
+            None,
+        ));
     }
     databases
 }
@@ -43,9 +51,24 @@ async fn bytes_text_numbers_and_nothing_come_back_as_they_went_in() {
         assert_eq!(row.get::<Option<String>, _>("note"), None);
         assert_eq!(row.get::<i64, _>("count"), 5);
         assert_eq!(row.get::<Option<i64>, _>("at_ms"), None);
-        let empty = sqlx::query(insert).bind("two").bind(None::<Vec<u8>>).bind("x").bind(0_i64).bind(1_i64);
-        assert_eq!(empty.fetch_one(db.pool()).await.unwrap().get::<Option<Vec<u8>>, _>("sealed"), None);
-        let duplicate = sqlx::query("INSERT INTO things (id) VALUES ('one')").execute(db.pool()).await.unwrap_err();
+        let empty = sqlx::query(insert)
+            .bind("two")
+            .bind(None::<Vec<u8>>)
+            .bind("x")
+            .bind(0_i64)
+            .bind(1_i64);
+        assert_eq!(
+            empty
+                .fetch_one(db.pool())
+                .await
+                .unwrap()
+                .get::<Option<Vec<u8>>, _>("sealed"),
+            None
+        );
+        let duplicate = sqlx::query("INSERT INTO things (id) VALUES ('one')")
+            .execute(db.pool())
+            .await
+            .unwrap_err();
         assert!(kit::db::is_duplicate(&duplicate));
     }
 }
@@ -53,7 +76,10 @@ async fn bytes_text_numbers_and_nothing_come_back_as_they_went_in() {
 #[tokio::test]
 async fn counting_up_in_parallel_transactions_loses_nothing() {
     for (db, _folder) in databases().await {
-        sqlx::query("INSERT INTO things (id) VALUES ('counter')").execute(db.pool()).await.unwrap();
+        sqlx::query("INSERT INTO things (id) VALUES ('counter')")
+            .execute(db.pool())
+            .await
+            .unwrap();
         let workers = (0..16).map(|_| {
             let db = db.clone();
             tokio::spawn(async move {
@@ -77,13 +103,22 @@ async fn counting_up_in_parallel_transactions_loses_nothing() {
             })
         });
         futures_util::future::try_join_all(workers).await.unwrap();
-        let count = sqlx::query("SELECT count FROM things").fetch_one(db.pool()).await.unwrap();
+        let count = sqlx::query("SELECT count FROM things")
+            .fetch_one(db.pool())
+            .await
+            .unwrap();
         assert_eq!(count.get::<i64, _>(0), 80);
     }
 }
 
 fn item(key: &str, seq: i64) -> Item {
-    Item { topic: "change", key: key.into(), seq, payload: seq.to_be_bytes().to_vec(), due_at_ms: 0 }
+    Item {
+        topic: "change",
+        key: key.into(),
+        seq,
+        payload: seq.to_be_bytes().to_vec(),
+        due_at_ms: 0,
+    }
 }
 
 async fn put(db: &Db, items: &[Item]) {
@@ -107,12 +142,22 @@ async fn e1_items_arrive_in_order_per_key_and_a_failed_one_holds_back_its_own_ke
             async move { if refused { Err(Retry::default()) } else { Ok(()) } }
         };
         assert_eq!(relay.deliver(&refuse_a1).await.unwrap(), 2);
-        assert_eq!(relay.deliver(&refuse_a1).await.unwrap(), 0, "a waits for its back-off, b is done");
+        assert_eq!(
+            relay.deliver(&refuse_a1).await.unwrap(),
+            0,
+            "a waits for its back-off, b is done"
+        );
         clock.advance(Duration::from_secs(1));
         assert_eq!(relay.deliver(&refuse_a1).await.unwrap(), 1);
         assert_eq!(relay.deliver(&refuse_a1).await.unwrap(), 1);
         assert_eq!(relay.deliver(&refuse_a1).await.unwrap(), 0);
-        let of_a = seen.lock().unwrap().iter().filter(|(key, _)| key == "a").map(|(_, seq)| *seq).collect::<Vec<_>>();
+        let of_a = seen
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(key, _)| key == "a")
+            .map(|(_, seq)| *seq)
+            .collect::<Vec<_>>();
         assert_eq!(of_a, [1, 1, 2]);
     }
 }
@@ -147,6 +192,9 @@ async fn k1_an_item_whose_deliverer_died_is_delivered_again_after_its_lease() {
 }
 
 async fn leased(db: &Db) -> i64 {
-    let row = sqlx::query("SELECT leased_until_ms FROM outbox").fetch_one(db.pool()).await.unwrap();
+    let row = sqlx::query("SELECT leased_until_ms FROM outbox")
+        .fetch_one(db.pool())
+        .await
+        .unwrap();
     row.get(0)
 }

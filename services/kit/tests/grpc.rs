@@ -62,8 +62,16 @@ impl Echo {
 }
 
 const RULES: &[Rule] = &[
-    Rule { rpc: "Inspect", callers: &[GATEWAY], person: Need::Role(Role::Admin) },
-    Rule { rpc: "CheckGrants", callers: &[GATEWAY], person: Need::Nobody },
+    Rule {
+        rpc: "Inspect",
+        callers: &[GATEWAY],
+        person: Need::Role(Role::Admin),
+    },
+    Rule {
+        rpc: "CheckGrants",
+        callers: &[GATEWAY],
+        person: Need::Nobody,
+    },
 ];
 
 const SETTINGS: &str = r#"
@@ -104,7 +112,12 @@ fn common(mode: &str) -> Common {
         tls: layers.peek("tls").unwrap(),
     };
     let peer = "http://127.0.0.1:1".to_owned();
-    let peers = Peers { accounts: peer.clone(), tokens: peer.clone(), platforms: peer.clone(), entitlements: peer };
+    let peers = Peers {
+        accounts: peer.clone(),
+        tokens: peer.clone(),
+        platforms: peer.clone(),
+        entitlements: peer,
+    };
     Common::build(sections, peers, "http://127.0.0.1:8080", Clock::system()).unwrap()
 }
 
@@ -129,11 +142,19 @@ fn tokens(common: &Common, caller: &'static str, urls: &str) -> TokensServiceCli
 }
 
 fn person(role: Role) -> Person {
-    Person { user_id: "usr_ada".into(), name: "Ada".into(), workspace_id: "demo".into(), role }
+    Person {
+        user_id: "usr_ada".into(),
+        name: "Ada".into(),
+        workspace_id: "demo".into(),
+        role,
+    }
 }
 
 fn in_demo() -> pb::InspectRequest {
-    pb::InspectRequest { workspace_id: "demo".into(), account_id: String::new() }
+    pb::InspectRequest {
+        workspace_id: "demo".into(),
+        account_id: String::new(),
+    }
 }
 
 fn code(status: &Status) -> Code {
@@ -146,18 +167,41 @@ async fn t2_the_person_travels_signed_and_the_service_decides_by_it() {
     let hub = serve(&common, "one").await;
     let mut gateway = tokens(&common, GATEWAY, &hub.url);
     let admin = Context::for_person(person(Role::Admin), &common.signer, None).unwrap();
-    let grant = gateway.inspect(admin.request(in_demo())).await.unwrap().into_inner().grant.unwrap();
-    assert_eq!((grant.user_name.as_str(), grant.connector.as_str()), ("usr_ada", "gateway"));
+    let grant = gateway
+        .inspect(admin.request(in_demo()))
+        .await
+        .unwrap()
+        .into_inner()
+        .grant
+        .unwrap();
+    assert_eq!(
+        (grant.user_name.as_str(), grant.connector.as_str()),
+        ("usr_ada", "gateway")
+    );
 
     let member = Context::for_person(person(Role::Member), &common.signer, None).unwrap();
-    assert_eq!(code(&gateway.inspect(member.request(in_demo())).await.unwrap_err()), Code::ForbiddenRole);
-    let nobody = gateway.inspect(Context::background().request(in_demo())).await.unwrap_err();
+    assert_eq!(
+        code(&gateway.inspect(member.request(in_demo())).await.unwrap_err()),
+        Code::ForbiddenRole
+    );
+    let nobody = gateway
+        .inspect(Context::background().request(in_demo()))
+        .await
+        .unwrap_err();
     assert_eq!(code(&nobody), Code::Unauthenticated);
     let mut forged = Request::new(in_demo());
-    forged.metadata_mut().insert("x-socializioz-identity", "e30.e30.e30".parse().unwrap());
+    forged
+        .metadata_mut()
+        .insert("x-socializioz-identity", "e30.e30.e30".parse().unwrap());
     assert_eq!(code(&gateway.inspect(forged).await.unwrap_err()), Code::Unauthenticated);
-    let elsewhere = pb::InspectRequest { workspace_id: "other".into(), ..in_demo() };
-    assert_eq!(code(&gateway.inspect(admin.request(elsewhere)).await.unwrap_err()), Code::NotFound);
+    let elsewhere = pb::InspectRequest {
+        workspace_id: "other".into(),
+        ..in_demo()
+    };
+    assert_eq!(
+        code(&gateway.inspect(admin.request(elsewhere)).await.unwrap_err()),
+        Code::NotFound
+    );
 }
 
 #[tokio::test]
@@ -165,9 +209,13 @@ async fn what_has_no_rule_is_refused_and_so_is_who_is_not_named() {
     let common = common("oidc");
     let hub = serve(&common, "one").await;
     let admin = Context::for_person(person(Role::Admin), &common.signer, None).unwrap();
-    let unruled = tokens(&common, GATEWAY, &hub.url).rotate_keys(admin.request(pb::RotateKeysRequest {})).await;
+    let unruled = tokens(&common, GATEWAY, &hub.url)
+        .rotate_keys(admin.request(pb::RotateKeysRequest {}))
+        .await;
     assert_eq!(code(&unruled.unwrap_err()), Code::CallerNotAllowed);
-    let other = tokens(&common, ACCOUNTS, &hub.url).inspect(admin.request(in_demo())).await;
+    let other = tokens(&common, ACCOUNTS, &hub.url)
+        .inspect(admin.request(in_demo()))
+        .await;
     assert_eq!(code(&other.unwrap_err()), Code::CallerNotAllowed);
     // `dev` is a name like any other outside dev mode.
     let dev = tokens(&common, "dev", &hub.url).inspect(admin.request(in_demo())).await;
@@ -178,8 +226,16 @@ async fn what_has_no_rule_is_refused_and_so_is_who_is_not_named() {
 async fn in_dev_mode_a_caller_without_a_name_is_the_owner() {
     let common = common("dev");
     let hub = serve(&common, "one").await;
-    let channel = tonic::transport::Channel::from_shared(hub.url.clone()).unwrap().connect().await.unwrap();
-    let answer = TokensServiceClient::new(channel).inspect(in_demo()).await.unwrap().into_inner();
+    let channel = tonic::transport::Channel::from_shared(hub.url.clone())
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let answer = TokensServiceClient::new(channel)
+        .inspect(in_demo())
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(answer.grant.unwrap().connector, "dev");
 }
 
@@ -191,7 +247,15 @@ async fn l6_calls_move_to_the_living_replica() {
     let admin = Context::for_person(person(Role::Admin), &common.signer, None).unwrap();
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..64 {
-        seen.insert(both.inspect(admin.request(in_demo())).await.unwrap().into_inner().grant.unwrap().grant_id);
+        seen.insert(
+            both.inspect(admin.request(in_demo()))
+                .await
+                .unwrap()
+                .into_inner()
+                .grant
+                .unwrap()
+                .grant_id,
+        );
     }
     assert_eq!(seen.len(), 2, "both take part");
     one.stop.cancel();
@@ -200,7 +264,11 @@ async fn l6_calls_move_to_the_living_replica() {
         let mut in_a_row = 0;
         while in_a_row < 32 {
             let admin = admin.clone().within(Duration::from_secs(5));
-            in_a_row = if both.inspect(admin.request(in_demo())).await.is_ok() { in_a_row + 1 } else { 0 };
+            in_a_row = if both.inspect(admin.request(in_demo())).await.is_ok() {
+                in_a_row + 1
+            } else {
+                0
+            };
         }
     });
     moved.await.expect("calls move to the replica that lives");

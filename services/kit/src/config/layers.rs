@@ -38,17 +38,27 @@ impl Layers {
         let mut set = Figment::new();
         if let Some(path) = file {
             if !path.is_file() {
-                return Err(Error::new("--config", format!("{} cannot be read", path.display()), "name a readable TOML file"));
+                return Err(Error::new(
+                    "--config",
+                    format!("{} cannot be read", path.display()),
+                    "name a readable TOML file",
+                ));
             }
             set = set.merge(Toml::file_exact(path));
         }
         for (name, text) in variables {
-            let Some(path) = name.strip_prefix(PREFIX) else { continue };
+            let Some(path) = name.strip_prefix(PREFIX) else {
+                continue;
+            };
             let key = path.to_lowercase().replace("__", ".");
             let value = typed(&key, text, defaults.find_value(&key).ok().as_ref())?;
             set = set.merge(Serialized::default(&key, value));
         }
-        Ok(Self { defaults, derived: Figment::new(), set })
+        Ok(Self {
+            defaults,
+            derived: Figment::new(),
+            set,
+        })
     }
 
     /// Gives a key another default.
@@ -58,12 +68,16 @@ impl Layers {
 
     /// One key, before everything else is read.
     pub fn peek<T: DeserializeOwned>(&self, key: &str) -> Result<T, Error> {
-        self.merged().extract_inner(key).map_err(|error| describe(error.into_iter().next()))
+        self.merged()
+            .extract_inner(key)
+            .map_err(|error| describe(error.into_iter().next()))
     }
 
     /// The whole configuration.
     pub fn extract<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        self.merged().extract().map_err(|error| describe(error.into_iter().next()))
+        self.merged()
+            .extract()
+            .map_err(|error| describe(error.into_iter().next()))
     }
 
     fn merged(&self) -> Figment {
@@ -93,34 +107,68 @@ fn list(text: &str) -> Option<Vec<String>> {
         return None;
     }
     let parsed: Dict = Figment::from(Toml::string(&format!("v = {text}"))).extract().ok()?;
-    parsed.get("v")?.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+    parsed
+        .get("v")?
+        .as_array()?
+        .iter()
+        .map(|item| item.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// `a, b`
 fn split(text: &str) -> Vec<String> {
-    text.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    text.split([',', '\n'])
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// One line that names the key. Values are not repeated: they may be secrets.
 fn describe(error: Option<figment::Error>) -> Error {
     use figment::error::Kind;
-    let Some(error) = error else { return Error::new("configuration", "cannot be read", "check the file") };
+    let Some(error) = error else {
+        return Error::new("configuration", "cannot be read", "check the file");
+    };
     let mut key = error.path.join(".");
     let (problem, remedy) = match &error.kind {
         Kind::UnknownField(field, known) => {
             if error.path.last().is_none_or(|last| last != field) {
-                key = if key.is_empty() { field.clone() } else { format!("{key}.{field}") };
+                key = if key.is_empty() {
+                    field.clone()
+                } else {
+                    format!("{key}.{field}")
+                };
             }
-            ("is not a known key".to_owned(), format!("known here: {}", known.join(", ")))
+            (
+                "is not a known key".to_owned(),
+                format!("known here: {}", known.join(", ")),
+            )
         }
         Kind::MissingField(field) => {
-            key = if key.is_empty() { field.to_string() } else { format!("{key}.{field}") };
+            key = if key.is_empty() {
+                field.to_string()
+            } else {
+                format!("{key}.{field}")
+            };
             ("is missing".to_owned(), "set it".to_owned())
         }
-        Kind::InvalidType(_, expected) => (format!("has the wrong type, expected {expected}"), "see deploy/default.toml".to_owned()),
-        Kind::InvalidValue(_, expected) => (format!("is not usable, expected {expected}"), "see deploy/default.toml".to_owned()),
-        Kind::UnknownVariant(_, known) => ("is not one of the choices".to_owned(), format!("use one of: {}", known.join(", "))),
-        Kind::Message(text) => (format!("is not usable ({})", text.lines().next().unwrap_or_default()), "see deploy/default.toml".to_owned()),
+        Kind::InvalidType(_, expected) => (
+            format!("has the wrong type, expected {expected}"),
+            "see deploy/default.toml".to_owned(),
+        ),
+        Kind::InvalidValue(_, expected) => (
+            format!("is not usable, expected {expected}"),
+            "see deploy/default.toml".to_owned(),
+        ),
+        Kind::UnknownVariant(_, known) => (
+            "is not one of the choices".to_owned(),
+            format!("use one of: {}", known.join(", ")),
+        ),
+        Kind::Message(text) => (
+            format!("is not usable ({})", text.lines().next().unwrap_or_default()),
+            "see deploy/default.toml".to_owned(),
+        ),
         _ => ("cannot be read".to_owned(), "see deploy/default.toml".to_owned()),
     };
     if key.is_empty() {
@@ -162,7 +210,9 @@ mod tests {
     }
 
     fn with(variables: &[(&str, &str)]) -> Result<Root, Error> {
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Layers::read(DEFAULTS, None, variables)?.extract()
     }
 

@@ -31,7 +31,11 @@ pub struct Error {
 impl Error {
     /// An error for one key.
     pub fn new(key: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { key: key.into(), problem: problem.into(), remedy: remedy.into() }
+        Self {
+            key: key.into(),
+            problem: problem.into(),
+            remedy: remedy.into(),
+        }
     }
 }
 
@@ -96,7 +100,14 @@ pub struct Common {
 impl Common {
     /// Checks the shared sections and puts them together.
     pub fn build(sections: Sections, peers: Peers, public_url: &str, clock: Clock) -> Result<Self, Error> {
-        let Sections { instance, database, redis, auth, keys, tls } = sections;
+        let Sections {
+            instance,
+            database,
+            redis,
+            auth,
+            keys,
+            tls,
+        } = sections;
         let (database, data_dir) = database.location()?;
         redis.check()?;
         for (key, urls) in [
@@ -114,10 +125,27 @@ impl Common {
         auth.check()?;
         let (certificates, trust_network) = (tls.certificates(auth.mode)?, tls.trust_network);
         let signer = Signer::new(identity_key(&auth, &keys)?, clock.clone());
-        let instance = if instance.is_empty() { sections::host_name() } else { instance };
+        let instance = if instance.is_empty() {
+            sections::host_name()
+        } else {
+            instance
+        };
         let redis = redis.url;
         let tls = certificates;
-        Ok(Self { clock, instance, auth, database, redis, peers, public_url, data_dir, signer, tls, trust_network, keys })
+        Ok(Self {
+            clock,
+            instance,
+            auth,
+            database,
+            redis,
+            peers,
+            public_url,
+            data_dir,
+            signer,
+            tls,
+            trust_network,
+            keys,
+        })
     }
 
     /// True in `dev` mode: loopback only, demo persons.
@@ -139,7 +167,11 @@ impl Common {
         }
         let path = self.data_dir.join("keys");
         KeyRing::read_or_create(&path).map_err(|error| {
-            Error::new("keys.file", error.to_string(), "make the data folder writable, or set keys.ring")
+            Error::new(
+                "keys.file",
+                error.to_string(),
+                "make the data folder writable, or set keys.ring",
+            )
         })
     }
 }
@@ -149,7 +181,11 @@ pub fn check_url(key: &str, url: &str, schemes: &[&str]) -> Result<(), Error> {
     let remedy = format!("write it as {}://host:port", schemes.join(":// or "));
     match url::Url::parse(url) {
         Ok(parsed) if schemes.contains(&parsed.scheme()) && parsed.has_host() => Ok(()),
-        Ok(parsed) => Err(Error::new(key, format!("scheme {:?} is not usable here", parsed.scheme()), remedy)),
+        Ok(parsed) => Err(Error::new(
+            key,
+            format!("scheme {:?} is not usable here", parsed.scheme()),
+            remedy,
+        )),
         Err(error) => Err(Error::new(key, format!("is not a URL ({error})"), remedy)),
     }
 }
@@ -159,7 +195,11 @@ pub fn check_loopback(key: &str, listen: SocketAddr, why: &str, remedy: &str) ->
     if listen.ip().is_loopback() {
         return Ok(());
     }
-    Err(Error::new(key, format!("{listen} is not a loopback address, and {why}"), remedy))
+    Err(Error::new(
+        key,
+        format!("{listen} is not a loopback address, and {why}"),
+        remedy,
+    ))
 }
 
 /// The key that identities are signed with: its own, or one derived from the ring, or a fixed one on loopback.

@@ -32,7 +32,11 @@ impl Database {
             check_url("database.url", &self.url, &["postgres", "postgresql"])?;
             return Ok((db::Location::Postgres(self.url.clone()), "data".into()));
         }
-        Err(Error::new("database.url", "is neither SQLite nor PostgreSQL", "write sqlite:<folder> or postgres://user@host/database"))
+        Err(Error::new(
+            "database.url",
+            "is neither SQLite nor PostgreSQL",
+            "write sqlite:<folder> or postgres://user@host/database",
+        ))
     }
 }
 
@@ -46,7 +50,11 @@ pub struct Redis {
 
 impl Redis {
     pub(super) fn check(&self) -> Result<(), Error> {
-        if self.url.is_empty() { Ok(()) } else { check_url("redis.url", &self.url, &["redis", "rediss"]) }
+        if self.url.is_empty() {
+            Ok(())
+        } else {
+            check_url("redis.url", &self.url, &["redis", "rediss"])
+        }
     }
 }
 
@@ -88,11 +96,19 @@ impl Auth {
             return Ok(());
         }
         if self.issuer.is_empty() {
-            return Err(Error::new("auth.issuer", "is missing", "set it to the URL of the OpenID Connect provider"));
+            return Err(Error::new(
+                "auth.issuer",
+                "is missing",
+                "set it to the URL of the OpenID Connect provider",
+            ));
         }
         check_url("auth.issuer", &self.issuer, &["https", "http"])?;
         if self.audience.is_empty() {
-            return Err(Error::new("auth.audience", "is missing", "set it to the audience of your access tokens"));
+            return Err(Error::new(
+                "auth.audience",
+                "is missing",
+                "set it to the audience of your access tokens",
+            ));
         }
         Ok(())
     }
@@ -115,10 +131,14 @@ impl Keys {
             Error::new(key, error.to_string(), "write each entry as <id>:<base64 of 32 bytes>")
         };
         if !self.ring.is_empty() {
-            return KeyRing::parse(self.ring.expose().lines()).map(Some).map_err(|error| broken("keys.ring", error));
+            return KeyRing::parse(self.ring.expose().lines())
+                .map(Some)
+                .map_err(|error| broken("keys.ring", error));
         }
         if !self.file.is_empty() {
-            return KeyRing::read(Path::new(&self.file)).map(Some).map_err(|error| broken("keys.file", error));
+            return KeyRing::read(Path::new(&self.file))
+                .map(Some)
+                .map_err(|error| broken("keys.file", error));
         }
         Ok(None)
     }
@@ -128,12 +148,21 @@ impl Keys {
             self.ring.clone()
         } else if !self.file.is_empty() {
             Secret::new(std::fs::read_to_string(&self.file).map_err(|error| {
-                Error::new("keys.file", format!("cannot be read ({error})"), "name a readable file, or set keys.ring")
+                Error::new(
+                    "keys.file",
+                    format!("cannot be read ({error})"),
+                    "name a readable file, or set keys.ring",
+                )
             })?)
         } else {
             return Ok(None);
         };
-        Ok(text.expose().lines().map(str::trim).find(|line| !line.is_empty()).map(Secret::new))
+        Ok(text
+            .expose()
+            .lines()
+            .map(str::trim)
+            .find(|line| !line.is_empty())
+            .map(Secret::new))
     }
 }
 
@@ -191,13 +220,21 @@ impl Tls {
         }
         let file = |key: &str, path: &str| {
             if path.is_empty() {
-                return Err(Error::new(key, "is missing", "name a PEM file, or set tls.trust_network = true behind a mesh"));
+                return Err(Error::new(
+                    key,
+                    "is missing",
+                    "name a PEM file, or set tls.trust_network = true behind a mesh",
+                ));
             }
             std::fs::read_to_string(path)
                 .map(Secret::new)
                 .map_err(|error| Error::new(key, format!("cannot be read ({error})"), "name a readable PEM file"))
         };
-        let (ca, cert, key) = (file("tls.ca", &self.ca)?, file("tls.cert", &self.cert)?, file("tls.key", &self.key)?);
+        let (ca, cert, key) = (
+            file("tls.ca", &self.ca)?,
+            file("tls.cert", &self.cert)?,
+            file("tls.key", &self.key)?,
+        );
         Ok(Some(Certificates::new(&ca, &cert, &key)))
     }
 }

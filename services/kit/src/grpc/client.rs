@@ -53,7 +53,11 @@ async fn follow(urls: Vec<String>, common: Common, changes: Sender<Change<Key, E
         let wanted = alive(addresses(&urls).await).await;
         // With nothing found the old ones stay: calls then fail at once rather than wait for somebody to appear.
         if !wanted.is_empty() {
-            let gone: BTreeSet<_> = known.keys().filter(|address| !wanted.contains_key(address)).copied().collect();
+            let gone: BTreeSet<_> = known
+                .keys()
+                .filter(|address| !wanted.contains_key(address))
+                .copied()
+                .collect();
             for (address, url) in &wanted {
                 if !known.contains_key(address) && !insert(*address, url, &common, &changes).await {
                     return;
@@ -77,7 +81,9 @@ async fn follow(urls: Vec<String>, common: Common, changes: Sender<Change<Key, E
 
 async fn insert(address: SocketAddr, url: &str, common: &Common, changes: &Sender<Change<Key, Endpoint>>) -> bool {
     for number in 0..CONNECTIONS {
-        let Some(endpoint) = endpoint(address, url, common) else { return true };
+        let Some(endpoint) = endpoint(address, url, common) else {
+            return true;
+        };
         if changes.send(Change::Insert((address, number), endpoint)).await.is_err() {
             return false;
         }
@@ -107,7 +113,9 @@ async fn addresses(urls: &[String]) -> BTreeMap<SocketAddr, String> {
     for url in urls {
         let Ok(uri) = url.parse::<Uri>() else { continue };
         let Some(host) = uri.host() else { continue };
-        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let port = uri
+            .port_u16()
+            .unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
         if let Ok(resolved) = lookup_host((host.trim_matches(['[', ']']), port)).await {
             found.extend(resolved.map(|address| (address, url.clone())));
         }
@@ -124,5 +132,9 @@ async fn alive(addresses: BTreeMap<SocketAddr, String>) -> BTreeMap<SocketAddr, 
         let connected = tokio::time::timeout(Duration::from_millis(500), TcpStream::connect(address)).await;
         matches!(connected, Ok(Ok(_))).then_some((address, url))
     });
-    futures_util::future::join_all(tried).await.into_iter().flatten().collect()
+    futures_util::future::join_all(tried)
+        .await
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -34,7 +34,13 @@ pub struct Context {
 impl Context {
     /// For the hub's own work: no person, a fresh deadline.
     pub fn background() -> Self {
-        Self { caller: "".into(), person: None, deadline: Instant::now() + DEFAULT_DEADLINE, signed: None, trace: None }
+        Self {
+            caller: "".into(),
+            person: None,
+            deadline: Instant::now() + DEFAULT_DEADLINE,
+            signed: None,
+            trace: None,
+        }
     }
 
     /// For a person, at the edge: signs who it is.
@@ -88,7 +94,10 @@ impl Context {
     /// A request onward: same person, same trace, a little less time.
     pub fn request<M>(&self, message: M) -> Request<M> {
         let mut request = Request::new(message);
-        let left = self.deadline.saturating_duration_since(Instant::now()).saturating_sub(MARGIN);
+        let left = self
+            .deadline
+            .saturating_duration_since(Instant::now())
+            .saturating_sub(MARGIN);
         request.set_timeout(left.max(Duration::from_millis(1)));
         let metadata = request.metadata_mut();
         if let Some(signed) = &self.signed {
@@ -121,8 +130,17 @@ pub fn new_trace() -> String {
 /// Workspace ids are `[A-Za-z0-9_-]{1,64}`.
 fn check_workspace_id(workspace_id: &str) -> Result<(), Failure> {
     let fine = (1..=64).contains(&workspace_id.len())
-        && workspace_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-    if fine { Ok(()) } else { Err(Failure::invalid("/workspace_id", "is not 1 to 64 of A-Z, a-z, 0-9, _ and -")) }
+        && workspace_id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    if fine {
+        Ok(())
+    } else {
+        Err(Failure::invalid(
+            "/workspace_id",
+            "is not 1 to 64 of A-Z, a-z, 0-9, _ and -",
+        ))
+    }
 }
 
 fn insert(metadata: &mut MetadataMap, key: &'static str, value: &str) {
@@ -146,8 +164,16 @@ mod tests {
     use super::*;
 
     fn of(workspace: &str) -> Context {
-        let person = Person { user_id: "usr_1".into(), name: String::new(), workspace_id: workspace.into(), role: Role::Owner };
-        Context { person: Some(Arc::new(person)), ..Context::background() }
+        let person = Person {
+            user_id: "usr_1".into(),
+            name: String::new(),
+            workspace_id: workspace.into(),
+            role: Role::Owner,
+        };
+        Context {
+            person: Some(Arc::new(person)),
+            ..Context::background()
+        }
     }
 
     #[test]
@@ -155,13 +181,19 @@ mod tests {
         assert!(of("demo").person_in("demo").is_ok());
         assert_eq!(of("demo").person_in("other").unwrap_err().code, Code::NotFound);
         assert_eq!(of("demo").workspace("other").unwrap_err().code, Code::NotFound);
-        assert_eq!(Context::background().person_in("demo").unwrap_err().code, Code::NotFound);
+        assert_eq!(
+            Context::background().person_in("demo").unwrap_err().code,
+            Code::NotFound
+        );
     }
 
     #[test]
     fn odd_workspace_ids_are_refused_before_any_look() {
         for bad in ["", "a b", "../etc", "ü", &"x".repeat(65)] {
-            assert_eq!(Context::background().workspace(bad).unwrap_err().code, Code::ValidationFailed);
+            assert_eq!(
+                Context::background().workspace(bad).unwrap_err().code,
+                Code::ValidationFailed
+            );
         }
     }
 

@@ -48,7 +48,10 @@ pub(super) struct Policy {
 
 impl Policy {
     pub(super) fn new(rules: &'static [Rule], common: Common) -> Self {
-        Self { rules, common: Arc::new(common) }
+        Self {
+            rules,
+            common: Arc::new(common),
+        }
     }
 
     fn admit(&self, method: &str, request: &http::request::Parts) -> Result<(Context, &'static str), Failure> {
@@ -61,10 +64,16 @@ impl Policy {
         let dev = self.common.dev() && &*caller == DEV;
         let listed = |name: &str| name == &*caller || (name == SERVICES && self.is_service(&caller));
         if !dev && !rule.callers.iter().any(|name| listed(name)) {
-            return Err(Failure::new(Code::CallerNotAllowed, format!("{caller:?} may not call {method}")));
+            return Err(Failure::new(
+                Code::CallerNotAllowed,
+                format!("{caller:?} may not call {method}"),
+            ));
         }
         let signed = text(&request.headers, IDENTITY);
-        let person = signed.map(|signed| self.common.signer.verify(signed)).transpose()?.map(Arc::new);
+        let person = signed
+            .map(|signed| self.common.signer.verify(signed))
+            .transpose()?
+            .map(Arc::new);
         match (rule.person, &person) {
             (Need::Nobody, _) | (Need::Anybody, Some(_)) => {}
             (_, None) if dev => {}
@@ -93,8 +102,12 @@ impl Policy {
         if self.common.tls.is_some() {
             let info = request.extensions.get::<TlsConnectInfo<TcpConnectInfo>>();
             let chain = info.and_then(TlsConnectInfo::peer_certs);
-            let name = chain.as_ref().and_then(|chain| chain.first()).and_then(|leaf| tls::name_of(leaf.as_ref()));
-            let name = name.ok_or_else(|| Failure::new(Code::Unauthenticated, "the client certificate names nobody"))?;
+            let name = chain
+                .as_ref()
+                .and_then(|chain| chain.first())
+                .and_then(|leaf| tls::name_of(leaf.as_ref()));
+            let name =
+                name.ok_or_else(|| Failure::new(Code::Unauthenticated, "the client certificate names nobody"))?;
             return Ok(name.into());
         }
         match text(&request.headers, CALLER) {
@@ -116,9 +129,15 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// `grpc-timeout`, or half a minute.
 fn timeout(headers: &HeaderMap) -> Duration {
     const DEFAULT: Duration = Duration::from_secs(30);
-    let Some(text) = text(headers, "grpc-timeout") else { return DEFAULT };
-    let Some((digits, unit)) = text.len().checked_sub(1).and_then(|at| text.split_at_checked(at)) else { return DEFAULT };
-    let Ok(amount) = digits.parse::<u64>() else { return DEFAULT };
+    let Some(text) = text(headers, "grpc-timeout") else {
+        return DEFAULT;
+    };
+    let Some((digits, unit)) = text.len().checked_sub(1).and_then(|at| text.split_at_checked(at)) else {
+        return DEFAULT;
+    };
+    let Ok(amount) = digits.parse::<u64>() else {
+        return DEFAULT;
+    };
     match unit {
         "H" => Duration::from_secs(amount.saturating_mul(3600)),
         "M" => Duration::from_secs(amount.saturating_mul(60)),
@@ -135,7 +154,10 @@ impl<S> tower::Layer<S> for Policy {
     type Service = Guarded<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Guarded { policy: self.clone(), inner }
+        Guarded {
+            policy: self.clone(),
+            inner,
+        }
     }
 }
 
@@ -178,10 +200,14 @@ where
                 return Box::pin(async { Ok(Status::from(failure).into_http()) });
             }
         };
-        let span = tracing::info_span!("rpc", rpc, caller = &*context.caller, trace = context.trace().unwrap_or_default());
-        let parent = opentelemetry::global::get_text_map_propagator(|propagator| {
-            propagator.extract(&Headers(&parts.headers))
-        });
+        let span = tracing::info_span!(
+            "rpc",
+            rpc,
+            caller = &*context.caller,
+            trace = context.trace().unwrap_or_default()
+        );
+        let parent =
+            opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&Headers(&parts.headers)));
         // Fails only where no exporter is configured, and then there is no trace to join.
         let _ = span.set_parent(parent);
         parts.extensions.insert(context);

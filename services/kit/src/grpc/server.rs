@@ -44,8 +44,12 @@ where
         )?;
     }
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_service_status(S::NAME, tonic_health::ServingStatus::Serving).await;
-    health.set_service_status("", tonic_health::ServingStatus::Serving).await;
+    health
+        .set_service_status(S::NAME, tonic_health::ServingStatus::Serving)
+        .await;
+    health
+        .set_service_status("", tonic_health::ServingStatus::Serving)
+        .await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -62,7 +66,9 @@ where
     let stop = async move {
         shutdown.cancelled().await;
         // Readiness first, so that callers move on before the listener closes.
-        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+        health
+            .set_service_status("", tonic_health::ServingStatus::NotServing)
+            .await;
     };
     let serving = server
         .max_concurrent_streams(STREAMS)

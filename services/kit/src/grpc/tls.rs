@@ -15,12 +15,17 @@ pub struct Certificates {
 impl Certificates {
     /// From PEM texts.
     pub fn new(ca: &Secret, cert: &Secret, key: &Secret) -> Self {
-        Self { authority: Certificate::from_pem(ca.expose()), identity: Identity::from_pem(cert.expose(), key.expose()) }
+        Self {
+            authority: Certificate::from_pem(ca.expose()),
+            identity: Identity::from_pem(cert.expose(), key.expose()),
+        }
     }
 
     /// A server that only takes callers with a certificate of the authority.
     pub(super) fn server(&self) -> ServerTlsConfig {
-        ServerTlsConfig::new().identity(self.identity.clone()).client_ca_root(self.authority.clone())
+        ServerTlsConfig::new()
+            .identity(self.identity.clone())
+            .client_ca_root(self.authority.clone())
     }
 
     /// A client that shows its certificate and expects `host`.
@@ -36,10 +41,13 @@ impl Certificates {
 pub(super) fn name_of(der: &[u8]) -> Option<String> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let names = certificate.subject_alternative_name().ok().flatten();
-    let dns = names.iter().flat_map(|names| &names.value.general_names).find_map(|name| match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
-        _ => None,
-    });
+    let dns = names
+        .iter()
+        .flat_map(|names| &names.value.general_names)
+        .find_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            _ => None,
+        });
     let name = dns.or_else(|| {
         let common = certificate.subject().iter_common_name().next()?;
         common.as_str().ok().map(str::to_owned)

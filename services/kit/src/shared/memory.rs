@@ -22,7 +22,10 @@ struct State {
 
 impl State {
     fn live(&self, key: &str) -> Option<&Vec<u8>> {
-        self.entries.get(key).filter(|(_, until)| *until > Instant::now()).map(|(value, _)| value)
+        self.entries
+            .get(key)
+            .filter(|(_, until)| *until > Instant::now())
+            .map(|(value, _)| value)
     }
 
     fn write(&mut self, key: &str, value: Vec<u8>, ttl: Duration) {
@@ -94,23 +97,38 @@ impl Memory {
     pub(super) fn publish(&self, channel: &str, message: &[u8]) {
         let mut state = self.state();
         // A channel that nobody listens to any more is forgotten.
-        if state.channels.get(channel).is_some_and(|sender| sender.send(message.to_vec()).is_err()) {
+        if state
+            .channels
+            .get(channel)
+            .is_some_and(|sender| sender.send(message.to_vec()).is_err())
+        {
             state.channels.remove(channel);
         }
     }
 
     pub(super) fn subscribe(&self, channel: &str) -> broadcast::Receiver<Vec<u8>> {
-        self.state().channels.entry(channel.to_owned()).or_insert_with(|| broadcast::channel(256).0).subscribe()
+        self.state()
+            .channels
+            .entry(channel.to_owned())
+            .or_insert_with(|| broadcast::channel(256).0)
+            .subscribe()
     }
 
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "budgets are small numbers")]
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "budgets are small numbers"
+    )]
     pub(super) fn take(&self, bucket: &str, capacity: u32, per: Duration, now_ms: i64) -> i64 {
         let (capacity, per_ms) = (f64::from(capacity), per.as_millis() as f64);
         let mut state = self.state();
         let (level, at) = state.buckets.get(bucket).copied().unwrap_or((capacity, now_ms));
         let level = (level + (now_ms - at).max(0) as f64 * capacity / per_ms).min(capacity);
-        let (level, wait) =
-            if level >= 1.0 { (level - 1.0, 0) } else { (level, ((1.0 - level) * per_ms / capacity).ceil() as i64) };
+        let (level, wait) = if level >= 1.0 {
+            (level - 1.0, 0)
+        } else {
+            (level, ((1.0 - level) * per_ms / capacity).ceil() as i64)
+        };
         state.buckets.insert(bucket.to_owned(), (level, now_ms.max(at)));
         wait
     }

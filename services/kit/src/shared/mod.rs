@@ -59,7 +59,10 @@ impl Shared {
         } else {
             Store::Redis(redis::Redis::connect(url).await?)
         };
-        Ok(Self { prefix: format!("socializioz:{prefix}:").into(), store })
+        Ok(Self {
+            prefix: format!("socializioz:{prefix}:").into(),
+            store,
+        })
     }
 
     fn key(&self, key: &str) -> String {
@@ -106,7 +109,12 @@ impl Shared {
         if !self.put_if_absent(key, token.as_bytes(), ttl).await? {
             return Ok(None);
         }
-        let lock = Lock { shared: self.clone(), key: key.to_owned(), token, renewal: None };
+        let lock = Lock {
+            shared: self.clone(),
+            key: key.to_owned(),
+            token,
+            renewal: None,
+        };
         Ok(Some(lock.renewed(ttl)))
     }
 

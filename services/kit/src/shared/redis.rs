@@ -59,7 +59,11 @@ impl Redis {
         let connection = ConnectionManager::new_with_config(client.clone(), config)
             .await
             .map_err(|error| anyhow::anyhow!(describe(&error)))?;
-        Ok(Self { client, connection, channels: Channels::default() })
+        Ok(Self {
+            client,
+            connection,
+            channels: Channels::default(),
+        })
     }
 
     pub(super) async fn get(&self, key: &str) -> RedisResult<Option<Vec<u8>>> {
@@ -80,7 +84,12 @@ impl Redis {
     pub(super) async fn put_if_newer(&self, key: &str, version: i64, value: &[u8], ttl: Duration) -> RedisResult<bool> {
         let value = [&version.to_be_bytes()[..], value].concat();
         let script = Script::new(PUT_IF_NEWER);
-        script.key(key).arg(value).arg(ms(ttl)).invoke_async(&mut self.connection.clone()).await
+        script
+            .key(key)
+            .arg(value)
+            .arg(ms(ttl))
+            .invoke_async(&mut self.connection.clone())
+            .await
     }
 
     pub(super) async fn remove(&self, key: &str) -> RedisResult<()> {
@@ -88,11 +97,20 @@ impl Redis {
     }
 
     pub(super) async fn renew(&self, key: &str, token: &[u8], ttl: Duration) -> RedisResult<bool> {
-        Script::new(RENEW).key(key).arg(token).arg(ms(ttl)).invoke_async(&mut self.connection.clone()).await
+        Script::new(RENEW)
+            .key(key)
+            .arg(token)
+            .arg(ms(ttl))
+            .invoke_async(&mut self.connection.clone())
+            .await
     }
 
     pub(super) async fn release(&self, key: &str, token: &[u8]) -> RedisResult<bool> {
-        Script::new(RELEASE).key(key).arg(token).invoke_async(&mut self.connection.clone()).await
+        Script::new(RELEASE)
+            .key(key)
+            .arg(token)
+            .invoke_async(&mut self.connection.clone())
+            .await
     }
 
     pub(super) async fn publish(&self, channel: &str, message: &[u8]) -> RedisResult<()> {
@@ -110,7 +128,10 @@ impl Redis {
         let mut subscription = self.client.get_async_pubsub().await?;
         subscription.subscribe(channel).await?;
         let (sender, receiver) = broadcast::channel(256);
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner).insert(channel.to_owned(), sender.clone());
+        self.channels
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(channel.to_owned(), sender.clone());
         tokio::spawn(forward(self.clone(), channel.to_owned(), subscription, sender));
         Ok(receiver)
     }
@@ -125,7 +146,12 @@ impl Redis {
 }
 
 /// Hands messages on while somebody listens; reconnects when Redis went away, telling listeners that they may have missed some.
-async fn forward(redis: Redis, channel: String, mut subscription: redis::aio::PubSub, sender: broadcast::Sender<Vec<u8>>) {
+async fn forward(
+    redis: Redis,
+    channel: String,
+    mut subscription: redis::aio::PubSub,
+    sender: broadcast::Sender<Vec<u8>>,
+) {
     loop {
         {
             let mut messages = subscription.on_message();

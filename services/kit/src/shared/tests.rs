@@ -2,7 +2,10 @@
 
 use super::*;
 
-#[allow(clippy::disallowed_methods, reason = "tests learn from the environment where Redis is")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tests learn from the environment where Redis is"
+)]
 async fn stores() -> Vec<Shared> {
     let prefix = id::secret();
     let mut stores = vec![Shared::connect("", &prefix).await.unwrap()];
@@ -20,9 +23,15 @@ async fn an_older_version_never_replaces_a_newer_one() {
         assert!(shared.put_if_newer("health", 5, b"amber", MINUTE).await.unwrap());
         assert!(!shared.put_if_newer("health", 4, b"green", MINUTE).await.unwrap());
         assert!(!shared.put_if_newer("health", 5, b"green", MINUTE).await.unwrap());
-        assert_eq!(shared.get_versioned("health").await.unwrap(), Some((5, b"amber".to_vec())));
+        assert_eq!(
+            shared.get_versioned("health").await.unwrap(),
+            Some((5, b"amber".to_vec()))
+        );
         assert!(shared.put_if_newer("health", 300, b"green", MINUTE).await.unwrap());
-        assert_eq!(shared.get_versioned("health").await.unwrap(), Some((300, b"green".to_vec())));
+        assert_eq!(
+            shared.get_versioned("health").await.unwrap(),
+            Some((300, b"green".to_vec()))
+        );
     }
 }
 
@@ -64,7 +73,10 @@ async fn a_budget_runs_out_and_fills_evenly() {
         for _ in 0..2 {
             assert_eq!(shared.take("x", 2, MINUTE, 1_000_000).await.unwrap(), None);
         }
-        assert_eq!(shared.take("x", 2, MINUTE, 1_000_000).await.unwrap(), Some(Duration::from_secs(30)));
+        assert_eq!(
+            shared.take("x", 2, MINUTE, 1_000_000).await.unwrap(),
+            Some(Duration::from_secs(30))
+        );
         assert_eq!(shared.take("x", 2, MINUTE, 1_030_000).await.unwrap(), None);
     }
 }
