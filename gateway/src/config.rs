@@ -41,10 +41,10 @@ pub struct Section {
     /// A comment is sent on a silent live stream this often.
     #[serde(with = "kit::wire::human")]
     pub stream_heartbeat: Duration,
-    /// Requests that one person may make in a minute; 0 = any number.
-    pub requests_per_minute_person: u32,
-    /// Requests that one workspace may make in a minute; 0 = any number.
-    pub requests_per_minute_workspace: u32,
+    /// Changes that one person may ask for in a minute; 0 = any number.
+    pub changes_per_minute_person: u32,
+    /// Changes that one workspace may ask for in a minute; 0 = any number.
+    pub changes_per_minute_workspace: u32,
     /// Origins of the platforms' consent pages: a form of the page may lead there, and nowhere else.
     pub dialog_origins: Vec<String>,
     /// What Meta must say when it verifies a webhook; empty = no webhook can be subscribed.

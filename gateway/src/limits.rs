@@ -1,4 +1,5 @@
-//! How much one person and one workspace may ask for: budgets over all gateways, `429` with `Retry-After` beyond.
+//! How much one person and one workspace may change: budgets over all gateways, `429` with `Retry-After` beyond.
+//! Reads cost little, come from caches and are bounded by connections and time; they have no budget.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,7 +35,8 @@ impl Leases {
 
 /// Refuses a request beyond the budgets of its person and its workspace.
 pub(crate) async fn budget(State(app): State<App>, request: Request, next: Next) -> Response {
-    let Some(identity) = request.extensions().get::<Identity>() else {
+    let identity = request.extensions().get::<Identity>().filter(|_| !request.method().is_safe());
+    let Some(identity) = identity else {
         return next.run(request).await;
     };
     let first = identity.memberships.first().map(|(workspace, _)| workspace.as_str());
@@ -45,13 +47,13 @@ pub(crate) async fn budget(State(app): State<App>, request: Request, next: Next)
         take(
             &app,
             format!("person:{}", identity.user_id),
-            app.config.requests_per_minute_person
+            app.config.changes_per_minute_person
         ),
         take(
             &app,
             format!("workspace:{workspace}"),
             if is_member {
-                app.config.requests_per_minute_workspace
+                app.config.changes_per_minute_workspace
             } else {
                 0
             }

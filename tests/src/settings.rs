@@ -36,8 +36,8 @@ impl Settings {
             .set("demo", "false")
             .set("drain", "5s")
             // Tests ask more often than people do.
-            .set("gateway.requests_per_minute_person", "100000")
-            .set("gateway.requests_per_minute_workspace", "100000")
+            .set("gateway.changes_per_minute_person", "100000")
+            .set("gateway.changes_per_minute_workspace", "100000")
             .set(
                 "keys.ring",
                 format!("test:{}", base64::engine::general_purpose::STANDARD.encode([7; 32])),

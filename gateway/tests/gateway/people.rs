@@ -211,16 +211,19 @@ async fn b6_without_the_issuers_keys_nobody_is_let_in_and_dev_tokens_mean_nothin
 }
 
 #[tokio::test]
-async fn who_asks_too_often_is_told_when_to_come_back() {
-    let gateway = Gateway::with(&[("GATEWAY__REQUESTS_PER_MINUTE_PERSON", "2")]).await;
+async fn who_changes_too_much_is_told_when_to_come_back_and_may_go_on_reading() {
+    let gateway = Gateway::with(&[("GATEWAY__CHANGES_PER_MINUTE_PERSON", "2")]).await;
+    let path = "/api/v1/me/tours/connections";
+    let tour = || gateway.request(Method::PUT, path).json(&serde_json::json!({"status": "perhaps"}));
     for _ in 0..2 {
-        assert_eq!(gateway.get("/api/v1/me").by(OWNER).send().await.status, StatusCode::OK);
+        assert_eq!(tour().by(OWNER).send().await.status, StatusCode::UNPROCESSABLE_ENTITY);
     }
-    let refused = gateway.get("/api/v1/me").by(OWNER).send().await;
+    let refused = tour().by(OWNER).send().await;
     assert_eq!(
         (refused.status, refused.problem()),
         (StatusCode::TOO_MANY_REQUESTS, "rate-limited".into())
     );
     assert!(refused.header("retry-after").parse::<u32>().unwrap() >= 1);
-    assert_eq!(gateway.get("/api/v1/me").by(MEMBER).send().await.status, StatusCode::OK);
+    assert_eq!(tour().by(MEMBER).send().await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(gateway.get("/api/v1/me").by(OWNER).send().await.status, StatusCode::OK);
 }

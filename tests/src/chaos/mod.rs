@@ -40,8 +40,8 @@ const SETTINGS: [(&str, &str); 8] = [
     ("tokens.attempt_spacing", "10s"),
     ("tokens.check_interval", "15s"),
     ("tokens.sweep.interval", "1s"),
-    ("gateway.requests_per_minute_person", "0"),
-    ("gateway.requests_per_minute_workspace", "0"),
+    ("gateway.changes_per_minute_person", "0"),
+    ("gateway.changes_per_minute_workspace", "0"),
 ];
 /// Longest that the hub may take to be well again once everything else is.
 const SETTLE: Duration = Duration::from_secs(150);
