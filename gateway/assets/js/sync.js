@@ -45,10 +45,12 @@ export function apply(fresh, options) {
   if (options?.notes) morph(document.getElementById("notes"), fresh.getElementById("notes"));
 }
 
-/** @param {Document} fresh */
+/** Whether cards that stay would change places. @param {Document} fresh */
 function regroups(fresh) {
-  const order = (/** @type {Document} */ root) => [...root.querySelectorAll("#accounts [data-group]")].map((one) => one.id).join();
-  return order(document) !== order(fresh);
+  const places = (/** @type {Document} */ one, /** @type {Document} */ other) => [...one.querySelectorAll("#accounts [data-group]")]
+    .filter((card) => other.getElementById(card.id))
+    .map((card) => `${card.parentElement?.id} ${card.id}`).join();
+  return places(document, fresh) !== places(fresh, document);
 }
 
 /** @param {Document} fresh */
@@ -72,7 +74,7 @@ function settle() {
 /** @param {string} id */
 async function card(id) {
   const old = document.getElementById(`card-${id}`);
-  if (!old) return;
+  if (!old) return all();
   const fresh = (await read(`/ui/accounts/${id}/card`)).getElementById(old.id);
   if (!fresh) return;
   const healed = old.dataset.group === "amber" && fresh.dataset.group === "green";
@@ -95,7 +97,8 @@ export function touch(id) {
     const ids = [...changed];
     changed.clear();
     announce(ids.length);
-    if (ids.length <= 3) ids.forEach((one) => card(one).catch(() => {}));
+    // A card that cannot be had is gone: the whole list tells.
+    if (ids.length <= 3) ids.forEach((one) => card(one).catch(() => all().catch(() => {})));
   }, 30);
   clearTimeout(later);
   // A healed card shows for a moment that it is well before it moves.

@@ -70,6 +70,11 @@ class Toasts extends HTMLElement {
       clearTimeout(timer);
       timer = setTimeout(() => box.remove(), STAYS_MS);
     };
+    // Nobody has read it in a tab that is not looked at.
+    if (document.hidden) {
+      pause();
+      document.addEventListener("visibilitychange", resume, { once: true });
+    }
     box.addEventListener("pointerenter", pause);
     box.addEventListener("focusin", pause);
     box.addEventListener("pointerleave", resume);

@@ -363,7 +363,8 @@ fn filter_links(ask: &Ask, summary: Option<&SummaryView>, reader: &Reader) -> Ve
         current: ask.platform == platform.id,
         count: None,
     });
-    [all, amber].into_iter().chain(platforms).collect()
+    let amber = Some(amber).filter(|amber| amber.current || amber.count != Some(0));
+    std::iter::once(all).chain(amber).chain(platforms).collect()
 }
 
 fn address(ask: &Ask) -> String {

@@ -234,20 +234,22 @@ fn connected(account: &AccountView, reader: &Reader) -> Option<String> {
     Some(by.map_or(day.clone(), |name| (reader.t.panel.by)(&day, name)))
 }
 
-/// The end of a token matters to a person where it is announced or needs them; silent renewal has none that does.
-fn has_visible_end(account: &AccountView, reader: &Reader) -> bool {
-    account.token.auto_refresh
-        || reader
-            .lens
-            .catalogue
-            .connector(&account.connector)
-            .is_some_and(|connector| connector.announced_refresh || connector.renewal() == Renewal::ReconnectOnly)
+/// Dates of a token matter to a person where its refresh is announced or its end needs them; silent renewal has none.
+fn has_visible_dates(account: &AccountView, reader: &Reader) -> bool {
+    reader
+        .lens
+        .catalogue
+        .connector(&account.connector)
+        .is_some_and(|connector| connector.announced_refresh || connector.renewal() == Renewal::ReconnectOnly)
 }
 
 fn timeline(account: &AccountView, reader: &Reader) -> Vec<Point> {
     let words = &reader.t.panel;
-    let end = account.token.expires_at.filter(|_| has_visible_end(account, reader));
-    let next = account.token.next_refresh_at.filter(|_| account.token.auto_refresh);
+    let end = account.token.expires_at.filter(|_| has_visible_dates(account, reader));
+    let next = account
+        .token
+        .next_refresh_at
+        .filter(|_| account.token.auto_refresh && has_visible_dates(account, reader));
     let mut points = [
         (words.connected, account.connected_at),
         (words.refreshed, account.token.last_refreshed_at),
@@ -267,7 +269,7 @@ fn timeline(account: &AccountView, reader: &Reader) -> Vec<Point> {
 }
 
 fn outlook(account: &AccountView, reader: &Reader) -> Option<String> {
-    if account.health.status != "healthy" {
+    if account.health.status != "healthy" || !has_visible_dates(account, reader) {
         return None;
     }
     let future = |at: &view::Time| at.ms() > reader.calendar.now_ms;
@@ -279,7 +281,7 @@ fn outlook(account: &AccountView, reader: &Reader) -> Option<String> {
         .token
         .expires_at
         .filter(future)
-        .filter(|_| has_visible_end(account, reader))?;
+        .filter(|_| has_visible_dates(account, reader))?;
     Some((reader.t.panel.expires_then)(&reader.calendar.in_days(end.ms())))
 }
 
