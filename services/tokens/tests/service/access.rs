@@ -16,7 +16,8 @@ async fn a_disconnect_is_felt_by_every_replica_within_a_second_without_redis() {
             hub.connect("demo", "rotating", "ada").await.remove(0),
             hub.replica("tokens-1"),
         );
-        assert!(other.token(&account).await.is_ok());
+        let idle = hub.replica("tokens-2");
+        assert!(other.token(&account).await.is_ok() && idle.token(&account).await.is_ok());
         // A busy reader: its entry is confirmed all the time.
         let busy = Instant::now() + Duration::from_millis(1_500);
         while Instant::now() < busy {
@@ -36,6 +37,9 @@ async fn a_disconnect_is_felt_by_every_replica_within_a_second_without_redis() {
                 "answered a second after the disconnect"
             );
         }
+        // One that was not asked since, and knows nothing of it.
+        tokio::time::sleep_until((gone + Duration::from_secs(1)).into()).await;
+        assert!(idle.token(&account).await.is_err(), "answered from an old memory");
     })
     .await;
 }

@@ -139,11 +139,13 @@ async fn h15_a_reported_token_is_looked_at_and_refreshed_at_most_once() {
             GrantState::Active,
             "it works, the publisher may say what it wants"
         );
+        // Said again and again within the minute: nobody looks again, whatever there would be to see.
         hub.fake.truth().inspection = Some(ErrorClass::Revoked);
         for _ in 0..5 {
             report(&hub, &account, 1).await;
         }
-        assert!(hub.fake.truth().refreshes <= 1 && hub.fake.truth().inspections <= 2);
+        assert_eq!(hub.fake.truth().inspections, 1);
+        assert_eq!(hub.fake.truth().refreshes, 0);
         assert_eq!(hub.grant(&account).await.state(), GrantState::Active);
     })
     .await;
