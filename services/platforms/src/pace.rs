@@ -18,7 +18,7 @@ use crate::limits::{self, Whom};
 const TROUBLE: u32 = 10;
 /// First and longest time that it stays open.
 const FIRST_BREAK: Duration = Duration::from_secs(5);
-const LONGEST_BREAK: Duration = Duration::from_secs(300);
+const LONGEST_BREAK: Duration = Duration::from_secs(60);
 /// Longest time that a probe is waited for.
 const PROBE_MS: i64 = 30_000;
 /// Longest wait for one of the calls in flight to end.
