@@ -43,7 +43,11 @@ impl Engine {
         let over = self.now() >= attempt.deadline_at_ms.saturating_add(millis(OVER));
         match self.answered(attempt, &stored).await? {
             Found::Settled(_) => {
-                tracing::info!(attempt = attempt.id, grant = attempt.grant_id, "a late answer was found");
+                tracing::info!(
+                    attempt = attempt.id,
+                    grant = attempt.grant_id,
+                    "a late answer was found"
+                );
                 Ok(())
             }
             Found::NotSent | Found::Silence if over => self.store.end_late(attempt, "silent").await,

@@ -148,7 +148,9 @@ impl Engine {
     /// Is a call of an attempt to be feared that a retry would run beside, with the same single-use token?
     fn may_run(&self, attempt: &Attempt, found: &Found, traits: &Traits) -> bool {
         let heard = matches!(found, Found::Silence | Found::Away);
-        let aged_at = attempt.started_at_ms.saturating_add(takeover_after_ms(traits, &self.policy));
+        let aged_at = attempt
+            .started_at_ms
+            .saturating_add(takeover_after_ms(traits, &self.policy));
         heard && !traits.repeatable_refresh && self.now() < aged_at
     }
 

@@ -156,6 +156,20 @@ fn a_check_that_works_heals_a_suspicion_of_the_access_token_and_not_one_of_the_r
     assert_eq!((meta.state, single.state), (State::Active, State::Suspect));
 }
 
+#[test]
+fn a_withdrawal_moves_a_dead_grant_on_too_and_is_no_news_of_it() {
+    let (world, mut grant) = (World::of(rotating()), rotating_grant());
+    let rules = world.at(NOW);
+    rules.die(&mut grant, refusal(ErrorClass::Expired));
+    let parent = grant.generation;
+    assert!(rules.withdrawn(&mut grant, refusal(ErrorClass::Revoked)).is_none());
+    assert_eq!(is_heir(&grant, parent), Heir::Superseded);
+    rules.detached(&mut grant, 0);
+    let ended = grant.generation;
+    assert!(rules.withdrawn(&mut grant, refusal(ErrorClass::Revoked)).is_none());
+    assert_eq!((grant.generation, grant.state), (ended, State::Revoked));
+}
+
 #[derive(Clone, Debug)]
 enum Happening {
     Renewed { lifetime: i64 },

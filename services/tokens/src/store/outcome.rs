@@ -110,7 +110,14 @@ impl Store {
     }
 
     /// Queues a late credential for its end at the platform.
-    async fn end(&self, tx: &mut Tx, grant: &Grant, late: &Credential, id: &str, rules: Rules<'_>) -> Result<(), Error> {
+    async fn end(
+        &self,
+        tx: &mut Tx,
+        grant: &Grant,
+        late: &Credential,
+        id: &str,
+        rules: Rules<'_>,
+    ) -> Result<(), Error> {
         let queued = Queued {
             id,
             workspace_id: &grant.workspace_id,

@@ -167,9 +167,10 @@ impl Model {
         }
         if steps.from.news == News::OnTheWay {
             steps.take("the withdrawal is announced", 0, |world| {
-                // One that is dead already is left as it is: until the next check, a late answer may still bring it back.
-                let news = self.core.withdraw(&mut world.grant);
-                world.news = if news { News::Told } else { News::None };
+                // What was disconnected has nothing left to withdraw; what is dead already must not come back either.
+                self.core.withdraw(&mut world.grant);
+                let over = world.grant.state == State::Revoked;
+                world.news = if over { News::None } else { News::Told };
                 if !self.guards.withdrawal_moves_on {
                     world.grant.generation = grant.generation;
                 }

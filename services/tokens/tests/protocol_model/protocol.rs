@@ -14,8 +14,7 @@ pub enum Lock {
     OnlyGuard,
 }
 
-/// What keeps the protocol right. `retry_is_late`, `late_is_sought` and `settled_is_empty` are not the engine's yet: the
-/// search brought them up, and `falsified` prints the run that each prevents.
+/// What keeps the protocol right, as the engine has it. `falsified` prints the run that each prevents.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is taken out by itself")]
 pub struct Guards {

@@ -249,11 +249,10 @@ impl Core {
         }
     }
 
-    /// The platform announced that the person withdrew the grant. True when that was news.
-    pub fn withdraw(&self, stored: &mut Stored) -> bool {
+    /// The platform announced that the person withdrew the grant.
+    pub fn withdraw(&self, stored: &mut Stored) {
         let refusal = Refusal::new(ErrorClass::Revoked, "withdrawn", "");
-        self.by(stored, |rules, grant| rules.withdrawn(grant, refusal))
-            .is_some()
+        self.by(stored, |rules, grant| rules.withdrawn(grant, refusal));
     }
 
     /// True when the end has come.

@@ -1,7 +1,7 @@
 //! The platforms service as a test plays it: a platform that rotates refresh tokens, refuses, goes silent, or is gone, that
 //! counts what it was asked, and keeps answers by attempt id as the real one does.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use kit::Clock;
@@ -51,7 +51,11 @@ pub(crate) struct Truth {
     pub(crate) lifetime_ms: i64,
     pub(crate) exchange_gate: Option<watch::Receiver<bool>>,
     pub(crate) reads_fail: bool,
-    kept: HashMap<String, Answers>,
+    /// Who asks for the answer of a call that is under way is told at once that there is none.
+    pub(crate) impatient: bool,
+    pub(crate) kept: HashMap<String, Answers>,
+    /// Attempts that were sent, whatever came of them.
+    sent: HashSet<String>,
     under_way: HashMap<String, watch::Receiver<bool>>,
 }
 
@@ -67,6 +71,14 @@ pub(crate) fn failure(class: ErrorClass) -> PlatformError {
         code: "code".into(),
         message: "said so".into(),
         retry_after_ms: None,
+    }
+}
+
+fn silence() -> Answers {
+    Answers {
+        delivery: Delivery::Unknown.into(),
+        reason: "no answer".into(),
+        ..Answers::default()
     }
 }
 
@@ -97,6 +109,11 @@ impl Fake {
     pub(crate) fn calls(&self) -> (usize, usize) {
         let truth = self.truth();
         (truth.refreshes, truth.reused)
+    }
+
+    /// A call is under way at the platform.
+    pub(crate) fn is_calling(&self) -> bool {
+        !self.truth().under_way.is_empty()
     }
 
     pub(crate) fn next(&self, act: Act) {
@@ -170,11 +187,7 @@ impl Fake {
             }
             Act::RenewInSilence => {
                 self.rotate(sent);
-                Answers {
-                    delivery: Delivery::Unknown.into(),
-                    reason: "no answer".into(),
-                    ..Answers::default()
-                }
+                silence()
             }
             Act::Refuse(class) => {
                 self.truth().refreshes += 1;
@@ -263,12 +276,19 @@ impl PlatformsService for Fake {
         let message = request.into_inner();
         let id = message.attempt_id;
         loop {
-            let (kept, under_way) = {
+            let (kept, under_way, silent) = {
                 let truth = self.truth();
-                (truth.kept.get(&id).cloned(), truth.under_way.get(&id).cloned())
+                let under_way = truth.under_way.get(&id).cloned();
+                let silent = truth.sent.contains(&id) && (truth.impatient || under_way.is_none());
+                (truth.kept.get(&id).cloned(), under_way, silent)
             };
             if let Some(answers) = kept {
                 return Ok(Response::new(RefreshResponse { answers: Some(answers) }));
+            }
+            if silent {
+                return Ok(Response::new(RefreshResponse {
+                    answers: Some(silence()),
+                }));
             }
             let Some(mut under_way) = under_way else { break };
             let _ = under_way.wait_for(|done| *done).await;
@@ -282,12 +302,16 @@ impl PlatformsService for Fake {
         }
         let (done, under_way) = watch::channel(false);
         self.truth().under_way.insert(id.clone(), under_way);
+        self.truth().sent.insert(id.clone());
         // Detached, as in the real one: a caller that dies does not take the answer with it.
         let fake = self.clone();
         let working = tokio::spawn(async move {
             let answers = fake.act(&message.credential.unwrap_or_default()).await;
             if answers.delivery() == Delivery::Answered {
                 fake.truth().kept.insert(id.clone(), answers.clone());
+            }
+            if answers.delivery() == Delivery::NotSent {
+                fake.truth().sent.remove(&id);
             }
             fake.truth().under_way.remove(&id);
             let _ = done.send(true);

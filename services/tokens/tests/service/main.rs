@@ -8,5 +8,7 @@ mod checks;
 mod connect;
 mod fake;
 mod hub;
+mod late;
 mod refresh;
+mod settled;
 mod store;

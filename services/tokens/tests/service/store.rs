@@ -20,10 +20,10 @@ use crate::hub::{NOW, Place, places};
 const OLD: &str = "old:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const NEW: &str = "new:HxEdHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
 
-struct World {
-    store: Store,
-    db: Db,
-    traits: Traits,
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) db: Db,
+    pub(crate) traits: Traits,
     policy: Policy,
     _place: Place,
 }
@@ -40,7 +40,7 @@ fn traits(shared: bool) -> Traits {
     }
 }
 
-async fn worlds(shared: bool) -> Vec<World> {
+pub(crate) async fn worlds(shared: bool) -> Vec<World> {
     let policy = Policy {
         check_interval_ms: 3_600_000,
         refresh_window_ms: 604_800_000,
@@ -65,7 +65,7 @@ async fn worlds(shared: bool) -> Vec<World> {
     worlds
 }
 
-fn credential(number: u32) -> Credential {
+pub(crate) fn credential(number: u32) -> Credential {
     Credential {
         access_token: format!("access-{number}"),
         refresh_token: format!("refresh-{number}"),
@@ -76,7 +76,7 @@ fn credential(number: u32) -> Credential {
 }
 
 impl World {
-    fn rules(&self) -> Rules<'_> {
+    pub(crate) fn rules(&self) -> Rules<'_> {
         Rules {
             traits: &self.traits,
             policy: &self.policy,
@@ -85,7 +85,7 @@ impl World {
     }
 
     /// Signs in and attaches accounts `acc_<workspace>_<n>`.
-    async fn connect(&self, workspace: &str, session: &str, accounts: usize) -> Grant {
+    pub(crate) async fn connect(&self, workspace: &str, session: &str, accounts: usize) -> Grant {
         let request = platforms::ExchangeRequest {
             session_id: session.into(),
             connector: "c".into(),
@@ -122,13 +122,13 @@ impl World {
         self.store.attach(&hanging, self.rules()).await.unwrap().0
     }
 
-    async fn claimed(&self, grant: &Grant, id: &str) -> Attempt {
+    pub(crate) async fn claimed(&self, grant: &Grant, id: &str) -> Attempt {
         let attempt = attempt(grant, id);
         assert!(self.store.claim(&attempt).await.unwrap());
         attempt
     }
 
-    async fn apply(&self, attempt: &Attempt, number: u32) -> Applied {
+    pub(crate) async fn apply(&self, attempt: &Attempt, number: u32) -> Applied {
         let (revocation_id, quarantine_id) = (format!("rev_{number}"), format!("qrt_{number}"));
         let late = Late {
             revocation_id: &revocation_id,
@@ -140,18 +140,18 @@ impl World {
             .unwrap()
     }
 
-    async fn now_in(&self, grant: &Grant) -> (Grant, Option<String>) {
+    pub(crate) async fn now_in(&self, grant: &Grant) -> (Grant, Option<String>) {
         let stored = self.store.grant(&grant.workspace_id, &grant.id).await.unwrap().unwrap();
         let credential = self.store.credential(&stored).unwrap();
         (stored.grant, credential.map(|credential| credential.access_token))
     }
 
-    async fn detach(&self, workspace: &str, n: usize) -> RevocationState {
+    pub(crate) async fn detach(&self, workspace: &str, n: usize) -> RevocationState {
         let (account, id) = (format!("acc_{workspace}_{n}"), format!("rev_{workspace}_{n}"));
         self.store.detach(workspace, &account, &id, self.rules()).await.unwrap()
     }
 
-    async fn count(&self, sql: &'static str) -> i64 {
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(self.db.pool()).await.unwrap()
     }
 }
