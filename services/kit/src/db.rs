@@ -230,7 +230,7 @@ impl Db {
             .await;
             match done {
                 Err(error) if attempt < ATTEMPTS && error.database().is_some_and(is_contention) => {
-                    backoff(attempt).await
+                    backoff(attempt).await;
                 }
                 done => return done,
             }
