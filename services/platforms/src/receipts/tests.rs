@@ -176,6 +176,12 @@ async fn r6_a_panic_in_a_call_leaves_the_marker_and_no_flight() {
     assert_eq!(receipts.once("att_1", forbidden()).await.delivery(), Delivery::Unknown);
 }
 
+#[test]
+fn r2_who_asks_for_an_answer_waits_longer_than_a_call_lasts() {
+    // Else "unknown" would be said of a call that still runs, and a retry be sent beside it.
+    assert!(PATIENCE > flow::CALL);
+}
+
 #[tokio::test]
 async fn h7_an_answer_after_the_callers_patience_is_kept_for_the_next_one_who_asks() {
     let receipts = patient(&shared().await, Duration::from_millis(20));
