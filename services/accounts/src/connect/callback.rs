@@ -39,6 +39,9 @@ impl Hub {
         if !session.is_native() {
             self.check_browser(context, &session, &request.browser_hash).await?;
         }
+        if session.status == "expired" {
+            return Err(Error::SessionExpired);
+        }
         if session.status != "pending" {
             return self.second(context, &session).await;
         }

@@ -13,6 +13,7 @@ mod work;
 
 use std::time::Duration;
 
+use kit::Failure;
 use kit::clock::millis;
 use proto::accounts::v1 as pb;
 use tokio::time::Instant;
@@ -91,7 +92,7 @@ impl Hub {
         let discard = session.status != "pending";
         let end = End {
             status: "expired",
-            problem: None,
+            problem: Some(Failure::from(Error::SessionExpired).into()),
             results: &[],
             discard,
             release: true,

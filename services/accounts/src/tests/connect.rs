@@ -123,6 +123,11 @@ async fn a2_a11_a_late_a_foreign_and_a_misdirected_callback_exchange_nothing() {
             code(world.come_back(world.callback("x", &state)).await),
             Code::ConnectSessionExpired
         );
+        assert_eq!(
+            code(world.come_back(world.callback("x", &state)).await),
+            Code::ConnectSessionExpired,
+            "and it stays over"
+        );
         assert!(world.fakes.state().exchanges.is_empty());
     })
     .await;
