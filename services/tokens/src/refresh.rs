@@ -86,11 +86,14 @@ impl Engine {
             Ok(lock) => lock,
             Err(_) => None,
         };
+        let mut why = why;
         for _ in 0..ROUNDS {
             let next = self.round(workspace_id, grant_id, generation, why).await?;
             if next == Next::Done {
                 break;
             }
+            // The pause after a failure is for those who ask anew, not for what confirms that failure.
+            why = Why::Confirm;
         }
         drop(lock);
         Ok(())
@@ -257,6 +260,8 @@ impl Engine {
                 return Ok(true);
             }
             match self.store.unfinished(workspace_id, grant_id).await? {
+                // The lock may be that of a former life of this process, whose attempt nobody else goes on with.
+                Some(attempt) if self.is_orphan(&attempt, &stored.grant).await? => return Ok(false),
                 Some(attempt) if attempt.unknown => return Ok(true),
                 Some(_) => idle = 0,
                 // Between the lock and the claim, or after a failure: look a few times before believing it.
@@ -275,5 +280,12 @@ impl Engine {
             }
         }
         Ok(true)
+    }
+
+    /// Nobody is at the attempt, and this process may take it over.
+    async fn is_orphan(&self, attempt: &Attempt, grant: &Grant) -> Result<bool, Error> {
+        let traits = self.platforms.traits(&grant.connector).await?;
+        let seen = attempt.unfinished(self.flights.is_running(&attempt.id));
+        Ok(claim(Some(&seen), &self.me, &traits, &self.policy, self.now()) == Claim::Adopt)
     }
 }

@@ -124,7 +124,7 @@ impl Caller {
             let pause = self.random.random_range(400..2500);
             sleep(Duration::from_millis(pause)).await;
             self.ask().await;
-            if self.grant.platform == "facebook" && self.random.random_bool(0.3) {
+            if self.grant.platform == "facebook" && self.random.random_bool(0.1) {
                 let path = format!("accounts/{}/token-refreshes", self.grant.account);
                 let press = self.api.post(&path, json!({}));
                 // Whatever comes of it: the account is held against the platform later.
