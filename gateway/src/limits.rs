@@ -35,7 +35,10 @@ impl Leases {
 
 /// Refuses a request beyond the budgets of its person and its workspace.
 pub(crate) async fn budget(State(app): State<App>, request: Request, next: Next) -> Response {
-    let identity = request.extensions().get::<Identity>().filter(|_| !request.method().is_safe());
+    let identity = request
+        .extensions()
+        .get::<Identity>()
+        .filter(|_| !request.method().is_safe());
     let Some(identity) = identity else {
         return next.run(request).await;
     };

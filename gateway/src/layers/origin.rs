@@ -94,7 +94,10 @@ mod tests {
             &headers(&[("host", "127.0.0.1:8080")]),
             Some("127.0.0.1")
         ));
-        assert!(is_known_host(&headers(&[("host", "127.5.0.1:8080")]), Some("127.0.0.1")));
+        assert!(is_known_host(
+            &headers(&[("host", "127.5.0.1:8080")]),
+            Some("127.0.0.1")
+        ));
         assert!(!is_known_host(
             &headers(&[("host", "evil.example:8080")]),
             Some("127.0.0.1")

@@ -214,7 +214,11 @@ async fn b6_without_the_issuers_keys_nobody_is_let_in_and_dev_tokens_mean_nothin
 async fn who_changes_too_much_is_told_when_to_come_back_and_may_go_on_reading() {
     let gateway = Gateway::with(&[("GATEWAY__CHANGES_PER_MINUTE_PERSON", "2")]).await;
     let path = "/api/v1/me/tours/connections";
-    let tour = || gateway.request(Method::PUT, path).json(&serde_json::json!({"status": "perhaps"}));
+    let tour = || {
+        gateway
+            .request(Method::PUT, path)
+            .json(&serde_json::json!({"status": "perhaps"}))
+    };
     for _ in 0..2 {
         assert_eq!(tour().by(OWNER).send().await.status, StatusCode::UNPROCESSABLE_ENTITY);
     }
