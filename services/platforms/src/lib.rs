@@ -42,6 +42,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use app::{AppSection, ProofKey, Section};
+pub use service::POLICY;
 
 /// Longest time that calls in flight get at the end.
 const DRAIN: Duration = Duration::from_secs(60);
