@@ -55,7 +55,7 @@ impl From<Error> for Failure {
         match error {
             Error::LimitReached { limit, used } => Self::new(
                 Code::AccountLimitReached,
-                format!("The plan allows {limit} social accounts; {used} are in use."),
+                format!("The plan's limit is reached: {used} of {limit} social accounts are in use."),
             )
             .param("limit", limit)
             .param("used", used),
