@@ -1,5 +1,5 @@
 //! The one catalogue of what the page says, typed: a sentence that a language lacks, or a fact that it forgets to name,
-//! does not compile. `SPEC.md`-exact sentences live in [`en`]; server-made sentences of toasts live in `view::text`.
+//! does not compile. The product's exact sentences live in [`en`]; server-made sentences of toasts live in `view::text`.
 //!
 //! Fields that take facts are functions; plural forms are chosen inside them ([`plural`]).
 
