@@ -280,13 +280,11 @@ fn declined(refusal: &Refusal, credential: Option<&Credential>, traits: &Traits)
     if refusal.class() != ErrorClass::PermissionMissing {
         return Vec::new();
     }
-    match credential {
-        Some(credential) => missing_scopes(traits, &credential.scopes, &[]),
-        None => {
-            let names = traits.required_scopes.iter().map(|(name, _)| name);
-            names.filter(|name| **name == refusal.code).cloned().collect()
-        }
-    }
+    let Some(credential) = credential else {
+        let names = traits.required_scopes.iter().map(|(name, _)| name);
+        return names.filter(|name| **name == refusal.code).cloned().collect();
+    };
+    missing_scopes(traits, &credential.scopes, &[])
 }
 
 fn failed(refusal: Refusal) -> pb::ExchangeResponse {
