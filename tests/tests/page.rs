@@ -55,11 +55,7 @@ async fn rendered(url: &str) -> anyhow::Result<String> {
             "--no-first-run",
             "--disable-sync",
         ])
-        .args([
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--virtual-time-budget=3000",
-        ])
+        .args(["--disable-background-networking", "--disable-component-update"])
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .args(["--dump-dom", url])
         .stdin(Stdio::null())
