@@ -98,9 +98,14 @@ impl Store {
                  OR EXISTS (SELECT 1 FROM exchanges e WHERE e.platform_user_id = revocations.platform_user_id
                      AND e.state IN ('exchanged', 'discovered')))";
         sqlx::query(sql).bind(now).execute(self.db.pool()).await?;
+        // The same condition once more: one that was queued since the statement above was not looked at there.
         let sql = "UPDATE revocations SET due_at_ms = $2
              WHERE state = 'queued' AND due_at_ms <= $1 AND id IN (
                  SELECT id FROM revocations WHERE state = 'queued' AND due_at_ms <= $1 ORDER BY due_at_ms LIMIT $3)
+               AND NOT (ends_all = 1 AND (
+                 EXISTS (SELECT 1 FROM grants g WHERE g.platform_user_id = revocations.platform_user_id AND g.state <> 'revoked')
+                 OR EXISTS (SELECT 1 FROM exchanges e WHERE e.platform_user_id = revocations.platform_user_id
+                     AND e.state IN ('exchanged', 'discovered'))))
              RETURNING *";
         let rows = sqlx::query(sql)
             .bind(now)
