@@ -50,6 +50,10 @@ pub(crate) fn interpret(spec: &'static Spec, answers: &Answers, previous: Option
         };
     };
     let credential = merge(spec, &answers.answers[chosen], &replies[..=chosen], previous);
+    let brought = replies[..=chosen]
+        .iter()
+        .rev()
+        .find_map(|reply| reply.refresh_token.clone());
     if spec.announced_refresh && previous.is_some_and(|previous| !extended(spec, previous, &credential)) {
         let error = classify::error(
             ErrorClass::NotExtended,
@@ -58,7 +62,7 @@ pub(crate) fn interpret(spec: &'static Spec, answers: &Answers, previous: Option
         );
         return Outcome {
             result: Err(error),
-            salvaged: None,
+            salvaged: brought,
         };
     }
     Outcome {
@@ -158,6 +162,9 @@ fn refused_answer(spec: &'static Spec, answer: &RawAnswer, previous: Option<&Cre
     }
     let on = if previous.is_some() { On::Refresh } else { On::Code };
     let mut error = classify::classify(spec.id, spec.errors, on, &said);
+    if on == On::Refresh {
+        soften(&mut error, answer.status);
+    }
     error.retry_after_ms = ctx::retry_after(spec, &error, answer);
     // The platform may quote what it was sent.
     for secret in previous
@@ -169,6 +176,21 @@ fn refused_answer(spec: &'static Spec, answer: &RawAnswer, previous: Option<&Cre
         }
     }
     error
+}
+
+/// A platform in trouble, which its status says, knows nothing about a grant, whatever words come with it (FAULTS R10).
+fn soften(error: &mut PlatformError, status: u32) {
+    let class = match status {
+        429 => ErrorClass::RateLimited,
+        500.. => ErrorClass::Transient,
+        _ => return,
+    };
+    if !matches!(
+        error.class(),
+        ErrorClass::Transient | ErrorClass::RateLimited | ErrorClass::AppMisconfigured
+    ) {
+        error.class = class.into();
+    }
 }
 
 /// Whether a credential is renewed by its own access token, so that an expired one cannot be.

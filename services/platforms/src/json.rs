@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
-/// Deepest nesting that is read.
-const DEPTH: usize = 16;
+/// Deepest nesting that is read: as deep as serde_json goes.
+const DEPTH: usize = 128;
 
 /// A value as it was written. Numbers keep their text: ids above 2^53 must not pass through a float.
 #[derive(Clone, PartialEq)]
@@ -56,6 +56,16 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Json> {
     reader.value(0)
 }
 
+/// The rest of a string after its opening quote; none when its end is missing.
+pub(crate) fn string(rest: &str) -> Option<String> {
+    let mut reader = Reader {
+        bytes: rest.as_bytes(),
+        at: 0,
+        broken: false,
+    };
+    reader.string()
+}
+
 /// The bytes as UTF-8 when they are UTF-16, else as they are.
 pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
     let wide: Option<fn([u8; 2]) -> u16> = match bytes {
@@ -102,7 +112,7 @@ impl Reader<'_> {
             _ if depth > DEPTH => None,
             b'{' => return Some(self.object(depth)),
             b'[' => return Some(self.list(depth)),
-            b'"' => self.string().map(Json::Text),
+            b'"' => self.quoted().map(Json::Text),
             b't' => self.word(b"true").then_some(Json::Bool),
             b'f' => self.word(b"false").then_some(Json::Bool),
             b'n' => self.word(b"null").then_some(Json::Null),
@@ -121,7 +131,7 @@ impl Reader<'_> {
                 continue;
             }
             let key = if self.next_mark() == Some(b'"') {
-                self.string()
+                self.quoted()
             } else {
                 None
             };
@@ -173,8 +183,12 @@ impl Reader<'_> {
         ))
     }
 
-    fn string(&mut self) -> Option<String> {
+    fn quoted(&mut self) -> Option<String> {
         self.at += 1;
+        self.string()
+    }
+
+    fn string(&mut self) -> Option<String> {
         let mut text = Vec::new();
         loop {
             let byte = self.peek()?;

@@ -13,6 +13,8 @@ mod ctx;
 mod discovery;
 pub mod error;
 mod flow;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod graph;
 mod graph_errors;
 mod http;

@@ -97,18 +97,33 @@ pub(crate) fn salvage(body: &[u8]) -> Option<String> {
         .find_map(|(at, name)| value_after(&text[at + name.len()..]))
 }
 
-/// The value in `": "value"`, `\":\"value\"` or `=value&`; a value that the end of the text may have cut is none.
+/// The value in `": "value"`, `\":\"value\"`, `='value'` or `=value&`; one that the end of the text may have cut is none.
 fn value_after(rest: &str) -> Option<String> {
     let rest = rest.trim_start_matches(['"', '\'', '\\']).trim_start();
-    let value = rest.strip_prefix([':', '=']).map(str::trim_start)?;
-    let bare = value.trim_start_matches('\\');
-    let (value, end): (_, &[char]) = match bare.chars().next()? {
-        '"' => (&bare[1..], &['"', '\\']),
-        '\'' => (&bare[1..], &['\'', '\\']),
-        _ => (value, &['&', ' ', '<', '"', '\'', ',', '}', '\n', '\r', ';']),
+    let encoded = rest.starts_with('=');
+    let value = rest.strip_prefix([':', '='])?.trim_start();
+    let value = if let Some(quoted) = value.strip_prefix('"') {
+        json::string(quoted)?
+    } else if let Some(inner) = value.strip_prefix("\\\"") {
+        // JSON as text inside JSON. With more escapes in it than those of its quotes it is anybody's guess.
+        let (token, end) = inner.split_once('\\')?;
+        end.starts_with('"').then(|| token.to_owned())?
+    } else if let Some(quoted) = value.strip_prefix('\'') {
+        quoted.split_once('\'')?.0.to_owned()
+    } else {
+        let end = value.find(['&', ' ', '<', '"', '\'', ',', '}', '\n', '\r', ';'])?;
+        let bare = &value[..end];
+        if encoded { form_decoded(bare) } else { bare.to_owned() }
     };
-    let value = &value[..value.find(end)?];
-    (!value.is_empty() && value != "null").then(|| value.to_owned())
+    (!value.trim().is_empty() && value != "null").then_some(value)
+}
+
+/// A value of a form without its percent signs.
+fn form_decoded(value: &str) -> String {
+    url::form_urlencoded::parse(format!("={value}").as_bytes())
+        .map(|(_, value)| value.into_owned())
+        .next()
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -164,6 +179,9 @@ mod tests {
             r#"{"wrapped":"{\"refresh_token\":\"SBXr1\"}"}"#,
             "access_token=a&refresh_token=SBXr1&x=y",
             r#"{"a":[[[{"refresh_token":"SBXr1"}]],"#,
+            "refresh_token='SBXr1'",
+            "refresh_token=SBX%721&x=y",
+            r#"{"a":?,"refresh_token":"SBX\u0072\u0031"}"#,
         ] {
             assert_eq!(salvage(body.as_bytes()).as_deref(), Some("SBXr1"), "{body}");
         }
@@ -172,6 +190,8 @@ mod tests {
             "refresh_token",
             r#"{"refresh_token":null}"#,
             "refresh_token=SBX",
+            r#"{"wrapped":"{\"refresh_token\":\"SBX\\u0072"#,
+            r#"refresh_token="SBX\u00"#,
         ] {
             assert_eq!(salvage(body.as_bytes()), None, "{body}");
         }

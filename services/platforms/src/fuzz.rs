@@ -1,0 +1,117 @@
+//! Promises about bytes that others make, one function a reader: each takes any bytes and panics when its promise is broken.
+//! Called by the fuzz targets in `fuzz/`, and by tests with everything that those found. Not compiled into the service.
+
+use proto::common::v1::ErrorClass::{AppMisconfigured, NotExtended, RateLimited, Transient};
+use proto::platforms::v1::{Answers, Credential, Delivery, RawAnswer};
+use serde_json::Value;
+
+use crate::platforms;
+
+/// What the grant holds while the bytes are read.
+const OLD_ACCESS: &str = "SBXaccessBefore";
+const OLD_REFRESH: &str = "SBXrefreshBefore";
+
+/// What a token endpoint answers to a refresh: read by every connector, under statuses of each kind (FAULTS R10–R12).
+///
+/// # Panics
+///
+/// When a token that the answer holds is lost, when trouble is taken for a refusal, or when a text quotes a token.
+pub fn token_reply(body: &[u8]) {
+    let told = Told::read(body);
+    for connector in platforms::adapters() {
+        for status in [200, 400, 429, 503] {
+            let outcome = connector.interpret(&answers(status, body), Some(&previous()));
+            match outcome.result {
+                Ok(new) => renewed(status, &told, &new),
+                Err(error) => {
+                    let class = error.class();
+                    let says_nothing = matches!(class, Transient | RateLimited | AppMisconfigured);
+                    assert!(status < 429 || says_nothing, "{status} is trouble, not {class:?}");
+                    assert!(
+                        told.access.is_none() || status != 200 || class == NotExtended,
+                        "a token was lost: {class:?}"
+                    );
+                    assert!(!error.message.contains(OLD_ACCESS) && !error.message.contains(OLD_REFRESH));
+                    if status == 200 && told.refresh.is_some() {
+                        assert_eq!(outcome.salvaged, told.refresh, "not salvaged");
+                    }
+                    assert!(status == 200 || outcome.salvaged.is_none(), "{status} gives nothing");
+                }
+            }
+        }
+    }
+}
+
+fn renewed(status: u32, told: &Told, new: &Credential) {
+    assert_eq!(status, 200);
+    assert!(!new.access_token.trim().is_empty() && new.access_expires_at_ms > 0);
+    if let Some(token) = &told.access {
+        assert_eq!(&new.access_token, token);
+    }
+    match &told.refresh {
+        Some(token) => assert_eq!(&new.refresh_token, token),
+        None => assert!(!new.refresh_token.trim().is_empty(), "the one before was dropped"),
+    }
+}
+
+/// What a strict reader finds, where there is something that one can read.
+struct Told {
+    access: Option<String>,
+    refresh: Option<String>,
+}
+
+impl Told {
+    fn read(body: &[u8]) -> Self {
+        let json: Value = serde_json::from_slice(body).unwrap_or_default();
+        let text = |name: &str| {
+            json[name]
+                .as_str()
+                .filter(|text| !text.trim().is_empty())
+                .map(str::to_owned)
+        };
+        Self {
+            access: text("access_token"),
+            refresh: text("refresh_token"),
+        }
+    }
+}
+
+fn previous() -> Credential {
+    Credential {
+        access_token: OLD_ACCESS.to_owned(),
+        refresh_token: OLD_REFRESH.to_owned(),
+        access_expires_at_ms: 1_790_000_000_000,
+        issued_at_ms: 1_780_000_000_000,
+        ..Credential::default()
+    }
+}
+
+fn answers(status: u32, body: &[u8]) -> Answers {
+    let answer = RawAnswer {
+        step: "refresh".to_owned(),
+        status,
+        body: body.to_owned(),
+        sent_at_ms: 1_789_000_000_000,
+        received_at_ms: 1_789_000_000_300,
+        ..RawAnswer::default()
+    };
+    Answers {
+        answers: vec![answer],
+        delivery: Delivery::Answered.into(),
+        ..Answers::default()
+    }
+}
+
+#[cfg(test)]
+#[path = "../../../fuzz/replay.rs"]
+mod replay;
+
+#[cfg(test)]
+mod tests {
+    use super::replay::replay;
+
+    #[test]
+    fn r10_r11_r12_hold_for_everything_in_the_corpus() {
+        replay("token_reply", super::token_reply);
+    }
+}
