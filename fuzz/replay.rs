@@ -1,6 +1,7 @@
 //! Calls a fuzz target with everything in its corpus. Crates with targets include this file in their tests.
 
 /// Panics, with the file's name, where `target` does.
+#[allow(clippy::print_stdout, reason = "a failing test shows which input it was")]
 pub(crate) fn replay(name: &str, target: fn(&[u8])) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
@@ -13,7 +14,6 @@ pub(crate) fn replay(name: &str, target: fn(&[u8])) {
         .collect();
     assert!(!files.is_empty(), "the corpus of {name} is empty");
     for file in files {
-        // Shown when the test fails.
         println!("{}", file.display());
         target(&std::fs::read(file).unwrap());
     }
