@@ -68,7 +68,7 @@ impl Paging {
     pub(crate) fn cursor(&self) -> Result<String, Problem> {
         let cursor = self.cursor.clone().unwrap_or_default();
         if cursor.len() > LONGEST_CURSOR {
-            return Err(Problem::invalid("cursor", "is not one of ours"));
+            return Err(Problem::new(Code::BadRequest, "the cursor is not one of ours"));
         }
         Ok(cursor)
     }

@@ -58,7 +58,7 @@ pub(super) async fn answer(
     };
     // What was refused may still be finished: by the right address, or after signing in again.
     if let Some(transaction) = transaction.filter(|_| response.status().is_redirection()) {
-        transaction.forget(&app, response.headers_mut());
+        transaction.linger(&app, response.headers_mut());
     }
     response
 }

@@ -12,6 +12,9 @@ use crate::state::App;
 
 /// As long as a connect session lives.
 const LIFETIME_SECONDS: u32 = 600;
+/// How long a finished flow's cookie stays: browsers send a callback twice, and the second finds the result of the first.
+/// Not longer, so that a person who connects many accounts does not carry a cookie for each.
+const LINGER_SECONDS: u32 = 120;
 
 /// The browser's half of a flow.
 #[derive(Clone)]
@@ -78,9 +81,9 @@ impl Transaction {
         self.value.split_once('.').map(|(_, workspace)| workspace)
     }
 
-    /// Takes it out of the browser.
-    pub(super) fn forget(&self, app: &App, headers: &mut HeaderMap) {
-        self.cookie(app, "", 0).set(headers);
+    /// Has it end soon.
+    pub(super) fn linger(&self, app: &App, headers: &mut HeaderMap) {
+        self.cookie(app, &self.value, LINGER_SECONDS).set(headers);
     }
 
     fn cookie<'a>(&'a self, app: &App, value: &'a str, seconds: u32) -> Cookie<'a> {

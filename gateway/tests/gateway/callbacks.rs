@@ -75,7 +75,27 @@ async fn o2_a_flow_is_bound_to_the_browser_that_began_it() {
         (back.status, back.header("location")),
         (StatusCode::SEE_OTHER, "/oauth/return/cs_1")
     );
-    assert!(back.header("set-cookie").contains("Max-Age=0"));
+    assert_eq!(back.header("set-cookie"), cookie.replace("Max-Age=600", "Max-Age=120"));
+}
+
+#[tokio::test]
+async fn a3_a_callback_that_a_browser_sends_twice_brings_it_to_the_same_page() {
+    let gateway = Gateway::start().await;
+    let begun = begin(&gateway, Channel::Popup).await;
+    completes(&gateway, Channel::Popup, "");
+    let mut cookie = begun.header("set-cookie").to_owned();
+    for _ in 0..2 {
+        let pair = cookie.split(';').next().unwrap_or_default().to_owned();
+        let back = gateway.get(CALLBACK).by(OWNER).header("cookie", &pair).send().await;
+        let completed: CompleteConnectRequest = gateway.answers.last("CompleteConnect");
+        assert!(completed.has_browser && !completed.browser_hash.is_empty());
+        assert_eq!(
+            (back.status, back.header("location")),
+            (StatusCode::SEE_OTHER, "/oauth/return/cs_1")
+        );
+        // What the browser keeps is what it sends next time.
+        cookie = back.header("set-cookie").to_owned();
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use kit::Failure;
+use kit::{Code, Failure};
 
 const LONGEST: usize = 4096;
 
@@ -11,13 +11,18 @@ pub(crate) fn encode(workspace_id: &str, list: &str, position: &str) -> String {
     URL_SAFE_NO_PAD.encode(format!("{workspace_id}\n{list}\n{position}"))
 }
 
+/// What is said of a cursor that this list did not make.
+pub(crate) fn refused() -> Failure {
+    let why = "The cursor does not belong to this list.";
+    Failure::new(Code::BadRequest, why).field("/cursor", why)
+}
+
 /// The position in a cursor of this list and workspace; `None` without a cursor. Anything else, another workspace's cursor
-/// included, is the same validation error.
+/// included, is the same error.
 pub(crate) fn decode(workspace_id: &str, list: &str, cursor: &str) -> Result<Option<String>, Failure> {
     if cursor.is_empty() {
         return Ok(None);
     }
-    let refused = || Failure::invalid("/cursor", "The cursor does not belong to this list.");
     if cursor.len() > LONGEST {
         return Err(refused());
     }
@@ -57,7 +62,7 @@ mod tests {
             ("dem", "accounts", &cursor),
             ("demo", "accounts", "%%"),
         ] {
-            assert!(decode(workspace, list, cursor).is_err());
+            assert_eq!(decode(workspace, list, cursor).unwrap_err().code, Code::BadRequest);
         }
     }
 

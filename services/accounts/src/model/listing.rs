@@ -42,9 +42,8 @@ pub(crate) fn page(
         request.status, request.platform, request.sort, request.query
     );
     let after = cursor::decode(&request.workspace_id, &list, &request.cursor)?;
-    let broken = || Failure::invalid("/cursor", "The cursor does not belong to this list.");
     let after = after
-        .map(|json| serde_json::from_str::<Place>(&json).map_err(|_| broken()))
+        .map(|json| serde_json::from_str::<Place>(&json).map_err(|_| cursor::refused()))
         .transpose()?;
     let query = request.query.to_lowercase();
     let wanted = |account: &&pb::Account| match request.status.as_str() {
