@@ -85,12 +85,12 @@ pub(crate) fn assess(facts: &Facts<'_>) -> Assessment {
     let mut reasons = Vec::new();
     let denied = missing(facts, true);
     let problem = destination.map_or("", |destination| destination.publish_problem.as_str());
-    if !denied.is_empty() || problem == "permission_missing" {
-        let blocks = blocked_by(facts, &denied);
-        reasons.push(reason("permission_missing", denied, blocks, facts, "reconnect"));
-    }
+    // An older method lacks today's scopes by its nature: that it is old is the reason, not what it lacks.
     if problem == "publish_capability_missing" {
         reasons.push(reason(problem, Vec::new(), publishing(), facts, "reconnect_meta"));
+    } else if !denied.is_empty() || problem == "permission_missing" {
+        let blocks = blocked_by(facts, &denied);
+        reasons.push(reason("permission_missing", denied, blocks, facts, "reconnect"));
     }
     if problem == "platform_role_lost" {
         reasons.push(reason(

@@ -292,9 +292,19 @@ fn post_node(cx: &Cx<'_>, page: &Page, post: &Post) -> Value {
         "attachments": attachments,
         "shares": (post.shares > 0).then(|| json!({"count": post.shares})),
         "likes": {"data": [], "summary": {"total_count": post.likes.unwrap_or_default(), "can_like": true, "has_liked": false}},
-        "comments": {"data": [], "summary": {"order": "ranked", "total_count": post.comments, "can_comment": true}},
+        "comments": {"data": comments(post), "summary": {"order": "ranked", "total_count": post.comments, "can_comment": true}},
         "from": {"id": page.id, "name": page.name},
     })
+}
+
+/// The first of a post's comments.
+fn comments(post: &Post) -> Vec<Value> {
+    let said = [("Rosa Field", "Keep one for me!"), ("Ben Kessler", "Best in town")];
+    let count = usize::try_from(post.comments).unwrap_or(said.len());
+    let first = said.iter().take(count);
+    first
+        .map(|(who, what)| json!({"from": {"name": who}, "message": what}))
+        .collect()
 }
 
 fn publish(cx: &mut Cx<'_>, id: &str, edge: &str) -> Result<Reply, GraphError> {
