@@ -8,8 +8,8 @@ import "./sz-oauth.js";
 import "./sz-events.js";
 import "./sz-pull-refresh.js";
 import "./sz-tour.js";
-import { read } from "./dom.js";
-import { all, apply } from "./sync.js";
+import { all, take } from "./sync.js";
+import { failed } from "./trouble.js";
 
 /** The server shows dates in the person's time zone; without a chosen one, in the browser's. */
 function timezone() {
@@ -17,7 +17,7 @@ function timezone() {
   const known = document.documentElement.dataset.timezone;
   if (!zone || !known || zone === known || document.cookie.includes(`sz-timezone=${zone}`)) return;
   document.cookie = `sz-timezone=${zone}; path=/; max-age=31536000; samesite=lax`;
-  all().catch(() => {});
+  all();
 }
 
 /** Ages grow while they are looked at; the words are the server's. */
@@ -54,12 +54,13 @@ function search() {
     const form = /** @type {Element} */ (event.target).closest("form[data-search]");
     if (!(form instanceof HTMLFormElement)) return;
     clearTimeout(timer);
-    timer = setTimeout(async () => {
+    timer = setTimeout(() => {
       const query = new URLSearchParams(/** @type {any} */ (new FormData(form)));
       if (!query.get("q")) query.delete("q");
       const url = `/connections${query.size ? `?${query}` : ""}`;
       history.replaceState(history.state, "", url);
-      apply(await read(url));
+      const find = () => take(url).catch((error) => failed(error, find));
+      find();
     }, 200);
   });
 }

@@ -6,11 +6,12 @@ const SPRITE = new URL("icons.svg", import.meta.url).pathname;
 
 /** The server answered, but not with what was asked for. */
 export class Refused extends Error {
-  /** @param {number} status @param {any} [problem] */
-  constructor(status, problem) {
-    super(`status ${status}`);
-    this.status = status;
+  /** @param {Response} response @param {any} [problem] */
+  constructor(response, problem) {
+    super(`status ${response.status}`);
+    this.status = response.status;
     this.problem = problem;
+    this.requestId = response.headers.get("x-request-id") || "";
   }
 }
 
@@ -23,7 +24,7 @@ export class Refused extends Error {
 export async function read(url, init) {
   const response = await fetch(url, { ...init, headers: { Accept: "text/html", ...(init?.headers || {}) } });
   if (response.status === 401) location.reload();
-  if (!response.ok) throw new Refused(response.status);
+  if (!response.ok) throw new Refused(response);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
@@ -41,7 +42,7 @@ export async function api(method, path, body) {
   const response = await fetch(`/api/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
   const text = await response.text();
   const answer = text ? JSON.parse(text) : null;
-  if (!response.ok) throw new Refused(response.status, answer);
+  if (!response.ok) throw new Refused(response, answer);
   return answer;
 }
 

@@ -42,7 +42,10 @@ function children(from, to, state) {
   for (const node of [...to.childNodes]) {
     const match = find(node, cursor);
     if (!match) {
-      from.insertBefore(document.importNode(node, true), cursor);
+      // First itself, then what it holds: that may be here already, in another place.
+      const made = document.importNode(node, false);
+      from.insertBefore(made, cursor);
+      if (made instanceof Element) children(made, /** @type {Element} */ (node), state);
       continue;
     }
     if (match === cursor) cursor = skip(cursor.nextSibling);

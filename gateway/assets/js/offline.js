@@ -33,7 +33,7 @@ function hide() {
   isOffline = false;
   banner.hidden = true;
   mark();
-  all().catch(() => {});
+  all();
 }
 
 /** @param {Event} event */

@@ -4,11 +4,13 @@
 
 import { read, say } from "./dom.js";
 import { morph } from "./morph.js";
+import { failed, well } from "./trouble.js";
 
 const SETTLE_MS = 3000;
 let settling = 0;
 /** @type {Set<string>} */
 const changed = new Set();
+let turn = 0;
 let soon = 0;
 let later = 0;
 /** When the server last told how things are. */
@@ -24,20 +26,33 @@ function here() {
 /** Reads the page anew and takes over what is live. */
 export async function all() {
   if (!document.querySelector("[data-live]")) return;
-  apply(await read(here()));
+  try {
+    await take(here());
+    well();
+  } catch (error) {
+    failed(error, all);
+  }
+}
+
+/** Reads a page and takes over what is live, unless another one was asked for or came meanwhile. @param {string} url @param {{regroup?: boolean}} [options] */
+export async function take(url, options) {
+  const mine = ++turn;
+  const fresh = await read(url);
+  if (mine === turn) apply(fresh, options);
 }
 
 /** @param {Document} fresh @param {{notes?: boolean, regroup?: boolean}} [options] */
 export function apply(fresh, options) {
+  turn += 1;
   syncedAt = Date.now();
   document.dispatchEvent(new CustomEvent("sz:synced"));
   const list = document.getElementById("accounts");
-  if (!options?.regroup && list?.contains(document.activeElement) && regroups(fresh)) {
-    cardsInPlace(fresh);
-    settle();
-  } else {
-    for (const region of document.querySelectorAll("[data-live]")) morph(region, fresh.getElementById(region.id));
+  const stays = !options?.regroup && list?.contains(document.activeElement) && regroups(fresh);
+  for (const region of document.querySelectorAll("[data-live]")) {
+    if (stays && region.contains(list)) cardsInPlace(fresh);
+    else morph(region, fresh.getElementById(region.id));
   }
+  if (stays) settle();
   for (const name of ["attention", "unread"]) {
     const badge = fresh.querySelector(`[data-badge=${name}]`);
     for (const old of document.querySelectorAll(`[data-badge=${name}]`)) morph(old, badge);
@@ -66,8 +81,7 @@ function settle() {
     const card = document.activeElement?.closest("#accounts [data-group]");
     const moves = card instanceof HTMLElement && card.parentElement?.id !== `cards-${card.dataset.group}`;
     if (!moves && list?.contains(document.activeElement)) return list.addEventListener("focusout", settle, { once: true });
-    const fresh = await read(here()).catch(() => null);
-    if (fresh) apply(fresh, { regroup: true });
+    await take(here(), { regroup: true }).catch(() => {});
   }, SETTLE_MS);
 }
 
@@ -98,11 +112,11 @@ export function touch(id) {
     changed.clear();
     announce(ids.length);
     // A card that cannot be had is gone: the whole list tells.
-    if (ids.length <= 3) ids.forEach((one) => card(one).catch(() => all().catch(() => {})));
+    if (ids.length <= 3) ids.forEach((one) => card(one).catch(all));
   }, 30);
   clearTimeout(later);
   // A healed card shows for a moment that it is well before it moves.
-  later = setTimeout(() => all().catch(() => {}), document.querySelector(".card.fixed") ? SETTLE_MS : 400);
+  later = setTimeout(all, document.querySelector(".card.fixed") ? SETTLE_MS : 400);
 }
 
 /** @param {boolean} on */
@@ -111,8 +125,10 @@ export function checking(on) {
 }
 
 document.addEventListener("sz:event", (event) => {
-  const { type, account_id: id } = /** @type {CustomEvent} */ (event).detail;
+  const { type, account_id: id, account } = /** @type {CustomEvent} */ (event).detail;
   if (type === "check.started") checking(true);
   if (type === "check.completed") checking(false);
-  if (type !== "connect_session.updated") touch(type.startsWith("account.") ? id : undefined);
+  // A card that is gone cannot be had: the list tells.
+  const has = type.startsWith("account.") && account?.status === "connected";
+  if (type !== "connect_session.updated") touch(has ? id : undefined);
 });

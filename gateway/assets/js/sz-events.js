@@ -18,7 +18,7 @@ class Events extends HTMLElement {
     addEventListener("pageshow", (event) => {
       if (!event.persisted) return;
       this.start();
-      all().catch(() => {});
+      all();
     });
   }
 

@@ -131,8 +131,8 @@ class OAuth extends HTMLElement {
     this.session = undefined;
     this.popup?.close();
     this.clear();
-    if (id) await api("DELETE", `/workspaces/${this.dataset.workspace}/connect-sessions/${id}`).catch(() => {});
     this.form?.querySelector("button")?.focus();
+    if (id) await api("DELETE", `/workspaces/${this.dataset.workspace}/connect-sessions/${id}`).catch(() => {});
   }
 
   /** @param {HTMLFormElement} form @param {unknown} error */
@@ -152,7 +152,7 @@ class OAuth extends HTMLElement {
     const made = buttons.map(([label, act]) => element("button", { class: "btn", type: "button", click: act }, label || ""));
     this.box = element("div", { class: "oauth", role: "status", "data-added": true }, element("p", {}, text), ...made);
     const toast = form.closest(".toast");
-    const scope = form.closest(".card, .panel > footer, .question, .banner, .rows > li");
+    const scope = form.closest(".card, .tile, .panel > footer, .question, .banner, .rows > li");
     if (scope) scope.append(this.box);
     else (toast || form).after(this.box);
   }

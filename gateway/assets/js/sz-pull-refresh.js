@@ -3,6 +3,7 @@
 
 import { element, read } from "./dom.js";
 import { apply, checking } from "./sync.js";
+import { failed } from "./trouble.js";
 
 const PULL_PX = 72;
 
@@ -13,6 +14,9 @@ class PullRefresh extends HTMLElement {
       if (event.defaultPrevented) return;
       event.preventDefault();
       this.refresh();
+    });
+    document.addEventListener("sz:event", (event) => {
+      if (/** @type {CustomEvent} */ (event).detail.type === "check.completed") this.checked();
     });
     let start = -1;
     let far = false;
@@ -39,19 +43,29 @@ class PullRefresh extends HTMLElement {
     const form = this.form;
     const button = form?.querySelector("button");
     if (!form || this.busy || button?.getAttribute("aria-disabled") === "true") return this.tell("");
-    this.busy = true;
+    this.busy = this.asked = true;
     button?.setAttribute("aria-busy", "true");
     checking(true);
     this.tell(form.dataset.checking || "");
     try {
       apply(await read(form.action, { method: "POST", body: new URLSearchParams() }), { notes: true });
-    } catch {
-      form.submit();
+      this.note = document.querySelector("#notes > .note");
+      if (!this.asked) this.checked();
+      setTimeout(() => checking(false), 10_000);
+    } catch (error) {
+      checking(false);
+      failed(error, () => this.refresh());
     }
-    setTimeout(() => checking(false), 10_000);
     this.tell("");
     button?.removeAttribute("aria-busy");
     this.busy = false;
+  }
+
+  /** The check is over; that it began is no news any more. */
+  checked() {
+    this.asked = false;
+    this.note?.remove();
+    this.note = null;
   }
 
   /** @param {string} text */

@@ -2,9 +2,10 @@
 // <sz-sheet>: details of an account beside the list (a bottom sheet on a phone) and questions, as modal dialogs. Both are
 // pages of their own underneath; here they are fetched and shown in place. Back, Esc, ✕, the backdrop and a swipe close.
 
-import { element, read } from "./dom.js";
+import { element, read, Refused } from "./dom.js";
 import { morph } from "./morph.js";
 import { all, apply } from "./sync.js";
+import { failed, well } from "./trouble.js";
 
 const SWIPE_PX = 80;
 
@@ -41,17 +42,18 @@ class Sheet extends HTMLElement {
     } else if (link.dataset.panel && this.panel) {
       event.preventDefault();
       this.opener = link;
-      this.open(link.dataset.panel, link.href).catch(() => location.assign(link.href));
+      this.open(link.dataset.panel, link.href);
     } else if (link.hasAttribute("data-dialog")) {
       event.preventDefault();
       this.asker = link;
-      this.question(link.href).catch(() => location.assign(link.href));
+      this.question(link.href);
     }
   }
 
   /** @param {string} id @param {string} href */
   async open(id, href) {
-    const fresh = await read(`/ui/accounts/${id}/panel`);
+    const fresh = await this.fetched(`/ui/accounts/${id}/panel`, href, () => this.open(id, href));
+    if (!fresh) return;
     this.panel?.replaceChildren(...fresh.body.childNodes);
     const url = new URL(location.href);
     url.searchParams.set("account", id);
@@ -71,7 +73,9 @@ class Sheet extends HTMLElement {
 
   /** @param {string} href */
   async question(href) {
-    const body = (await read(href)).querySelector("[data-dialog-body]");
+    const fresh = await this.fetched(href, href, () => this.question(href));
+    if (!fresh) return;
+    const body = fresh.querySelector("[data-dialog-body]");
     if (!body || !this.ask) return location.assign(href);
     const old = body.querySelector("h1");
     old?.replaceWith(element("h2", { id: "ask-title", tabindex: "-1" }, ...old.childNodes));
@@ -79,6 +83,22 @@ class Sheet extends HTMLElement {
     this.ask.showModal();
     this.lift(this.ask);
     heading(this.ask)?.focus();
+  }
+
+  /**
+   * Part of a page to show in place. What is refused is told by the page itself; where the server fails, this page stays.
+   * @param {string} url @param {string} page @param {() => unknown} again
+   */
+  async fetched(url, page, again) {
+    try {
+      const fresh = await read(url);
+      well();
+      return fresh;
+    } catch (error) {
+      if (error instanceof Refused && error.status < 500) location.assign(page);
+      else failed(error, again);
+      return null;
+    }
   }
 
   /** A disconnect is confirmed here, and the list follows. @param {SubmitEvent} event */
@@ -96,9 +116,10 @@ class Sheet extends HTMLElement {
       apply(fresh, { notes: true });
       const group = document.querySelector("#accounts h2") || document.getElementById("accounts");
       if (group instanceof HTMLElement) group.focus();
-    } catch {
-      form.submit();
+    } catch (error) {
+      failed(error, () => form.requestSubmit());
     }
+    button?.removeAttribute("aria-busy");
   }
 
   /** Keeps an open panel true. @param {any} event */
@@ -116,11 +137,15 @@ class Sheet extends HTMLElement {
   closed(dialog) {
     this.lift(this.panel?.open ? this.panel : document.querySelector("sz-toasts"));
     if (dialog === this.ask) return back(this.asker);
-    if (history.state?.pushed && new URL(location.href).searchParams.has("account")) history.back();
-    else history.replaceState(null, "", without("account"));
+    const opener = this.opener;
+    if (history.state?.pushed && new URL(location.href).searchParams.has("account")) {
+      // Going back to an address with a fragment moves the focus there.
+      addEventListener("popstate", () => requestAnimationFrame(() => this.panel?.open || back(opener)), { once: true });
+      history.back();
+    } else history.replaceState(null, "", without("account"));
     this.account = undefined;
     back(this.opener);
-    all().catch(() => {});
+    all();
   }
 
   /** Back and forward. */
@@ -130,7 +155,7 @@ class Sheet extends HTMLElement {
       history.replaceState(null, "", location.href);
       this.panel.close();
     } else if (id && id !== this.account) {
-      this.open(id, location.href).catch(() => {});
+      this.open(id, location.href);
     }
   }
 
@@ -164,7 +189,7 @@ async function lazy(part) {
   part.setAttribute("aria-busy", "true");
   part.setAttribute("data-keep", "");
   const said = element("span", { class: "sr" }, part.dataset.loading || "");
-  part.replaceChildren(said, element("div", { class: "bones", "aria-hidden": "true" }, element("i"), element("i")));
+  part.replaceChildren(said, element("div", { class: "bones", "aria-hidden": "true" }, element("i"), element("i"), element("i")));
   try {
     part.replaceChildren(...(await read(part.dataset.lazy || "")).body.childNodes);
   } catch {

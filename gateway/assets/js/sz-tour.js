@@ -28,6 +28,7 @@ class Tour extends HTMLElement {
     this.box = box;
     this.place(target, box);
     if (index > 0) box.querySelector("[data-next]").focus();
+    else box.focus({ preventScroll: true });
   }
 
   /** Below the target where there is room, else over its end. @param {HTMLElement} target @param {HTMLElement} box */
@@ -50,8 +51,10 @@ class Tour extends HTMLElement {
 
   /** @param {"completed" | "dismissed"} status */
   end(status) {
+    const held = this.box?.contains(document.activeElement);
     this.leave();
     this.remove();
+    if (held) document.getElementById("accounts")?.focus({ preventScroll: true });
     api("PUT", "/me/tours/connections", { status }).catch(() => {});
   }
 }

@@ -35,6 +35,7 @@ pub(super) fn router(document: OpenApi) -> Router<App> {
 #[derive(Template)]
 #[template(path = "api/docs.html")]
 struct Docs {
+    icon: String,
     title: String,
     about: String,
     groups: Vec<Group>,
@@ -51,6 +52,8 @@ struct Operation {
     id: String,
     verb: String,
     path: String,
+    /// Without the workspace, which nearly all begin with.
+    short: String,
     about: String,
     parameters: Vec<Parameter>,
     body: String,
@@ -93,8 +96,9 @@ struct Field {
 
 fn page(document: &Value) -> String {
     let docs = Docs {
+        icon: crate::page::asset("favicon.svg"),
         title: text(&document["info"]["title"]),
-        about: text(&document["info"]["description"]),
+        about: prose(&document["info"]["description"]),
         groups: groups(document),
         problems: Code::ALL
             .iter()
@@ -133,7 +137,8 @@ fn operation(path: &str, verb: &str, one: &Value) -> Operation {
         id: format!("{verb}{}", path.replace(['/', '{', '}'], "-")),
         verb: verb.to_owned(),
         path: path.to_owned(),
-        about: [text(&one["summary"]), text(&one["description"])]
+        short: path.replace("/workspaces/{workspace_id}/", "/"),
+        about: [prose(&one["summary"]), prose(&one["description"])]
             .join(" ")
             .trim()
             .to_owned(),
@@ -150,7 +155,7 @@ fn parameter(one: &Value) -> Parameter {
         name: text(&one["name"]),
         place: text(&one["in"]),
         kind: kind(&one["schema"]).0,
-        about: text(&one["description"]),
+        about: prose(&one["description"]),
         required: one["required"].as_bool().unwrap_or_default(),
     }
 }
@@ -159,7 +164,7 @@ fn answer_of(status: &str, answer: &Value) -> Answer {
     let (schema, anchor) = media_schema(&answer["content"]).map(kind).unwrap_or_default();
     Answer {
         status: status.to_owned(),
-        about: text(&answer["description"]),
+        about: prose(&answer["description"]),
         schema,
         anchor,
     }
@@ -176,10 +181,10 @@ fn schema_of(name: &str, schema: &Value) -> Schema {
             name: name.to_owned(),
             kind,
             anchor,
-            about: text(&field["description"]),
+            about: prose(&field["description"]),
         }
     });
-    let mut about = text(&schema["description"]);
+    let mut about = prose(&schema["description"]);
     if let Some(choices) = schema["enum"].as_array() {
         let choices: Vec<_> = choices.iter().map(text).collect();
         about = format!("{about} One of: {}.", choices.join(", "));
@@ -213,6 +218,24 @@ fn kind(schema: &Value) -> (String, String) {
         Value::Array(several) => (several.iter().map(text).collect::<Vec<_>>().join(" or "), String::new()),
         _ => ("any".to_owned(), String::new()),
     }
+}
+
+/// A description as HTML: what stands between backticks is code.
+fn prose(value: &Value) -> String {
+    let escaped = text(value)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    let parts = escaped.split('`').enumerate();
+    parts
+        .map(|(n, part)| {
+            if n % 2 == 1 {
+                format!("<code>{part}</code>")
+            } else {
+                part.to_owned()
+            }
+        })
+        .collect()
 }
 
 fn text(value: &Value) -> String {

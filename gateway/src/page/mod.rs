@@ -92,6 +92,11 @@ pub fn oauth_return(session: Option<&SessionView>, locale: Locale) -> Response {
     returned::page(session, texts::texts(locale))
 }
 
+/// The address of a file that pages load.
+pub(crate) fn asset(name: &str) -> String {
+    assets::url(name)
+}
+
 /// A rendered template.
 fn html(template: &impl Template) -> Result<Response, Problem> {
     let text = template.render().map_err(|error| {

@@ -171,6 +171,7 @@ pub(crate) fn disconnected(account: &AccountView, reader: &Reader) -> Note {
     match (account.revocation, platform) {
         (Some("done"), _) => note.line((words.revoked)(name)),
         (Some("queued"), _) => note.line((words.revoking)(name)),
+        (Some("shared"), _) => note.line((words.shared)(name)),
         (Some("unsupported"), Some(platform)) if !platform.settings_hint.is_empty() => {
             note.line((words.not_revoked)(name, &platform.settings_hint))
         }

@@ -219,7 +219,14 @@ impl Panel {
             history: history.iter().filter_map(|event| past(event, reader)).collect(),
             hint: platform
                 .filter(|platform| !platform.settings_hint.is_empty())
-                .map(|platform| (t.panel.hint)(&platform.short_title, &platform.settings_hint)),
+                .map(|platform| {
+                    let (name, place) = (&platform.short_title, &platform.settings_hint);
+                    if place.starts_with(name) {
+                        (t.panel.hint)(place)
+                    } else {
+                        (t.panel.hint)(&format!("{name} > {place}"))
+                    }
+                }),
         }
     }
 }
@@ -320,9 +327,14 @@ fn scopes(found: &DiagnosticsView, reader: &Reader) -> Vec<Scope> {
 fn past(event: &EventView, reader: &Reader) -> Option<Past> {
     let number = |name: &str| event.data.get(name).and_then(serde_json::Value::as_i64);
     let attempt = number("attempt").zip(number("of"));
+    let kind = if event.data["reconnected"] == true {
+        "account.reconnected"
+    } else {
+        &event.kind
+    };
     Some(Past {
         at: reader.moment(event.occurred_at)?,
-        text: (reader.t.panel.event)(&event.kind, event.actor_name.as_deref().unwrap_or_default(), attempt),
+        text: (reader.t.panel.event)(kind, event.actor_name.as_deref().unwrap_or_default(), attempt),
     })
 }
 

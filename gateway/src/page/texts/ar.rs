@@ -247,6 +247,7 @@ const LIST: List = List {
     needs_attention: "بحاجة إلى انتباه",
     healthy: "سليمة",
     add: "إضافة حساب",
+    who_adds: "يربط الحساباتِ مالكُ مساحة العمل ومشرفوها. اسأل أحدهم.",
     all: "الكل",
     filter: "تصفية الحسابات",
     search: "البحث في الحسابات",
@@ -276,6 +277,7 @@ const LIST: List = List {
     disconnected: |account| format!("تم قطع ربط {}.", name(account)),
     revoked: |platform| format!("أُلغي الوصول أيضًا لدى {}.", name(platform)),
     revoking: |platform| format!("يجري إلغاء الوصول لدى {}.", name(platform)),
+    shared: |platform| format!("يبقى الوصول لدى {} لأن حسابات أخرى تستخدم تسجيل الدخول نفسه.", name(platform)),
     not_revoked: |platform, hint| format!("لإزالة التطبيق لدى {} أيضًا: {}.", name(platform), name(hint)),
     plan_locked: "مقفل بحسب الخطة",
 };
@@ -323,7 +325,7 @@ const PANEL: Panel = Panel {
     history: "السجل",
     history_none: "لم يحدث شيء بعد.",
     event,
-    hint: |platform, place| format!("هل ينقطع الربط باستمرار؟ انظر في {}: {}.", name(platform), name(place)),
+    hint: |place| format!("هل ينقطع الربط باستمرار؟ انظر في {}.", name(place)),
     disconnect_title: |account| format!("قطع ربط {}؟", name(account)),
     disconnect_facts: [
         "تبقى بيانات المنشورات والتحليلات في مساحة العمل",

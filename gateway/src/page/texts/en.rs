@@ -134,6 +134,7 @@ const LIST: List = List {
     needs_attention: "Needs attention",
     healthy: "Healthy",
     add: "Add an account",
+    who_adds: "Owners and admins connect accounts. Ask one of them.",
     all: "All",
     filter: "Filter accounts",
     search: "Search accounts",
@@ -172,6 +173,7 @@ const LIST: List = List {
     disconnected: |name| format!("{name} was disconnected."),
     revoked: |platform| format!("Access is also revoked at {platform}."),
     revoking: |platform| format!("Access is being revoked at {platform}."),
+    shared: |platform| format!("Access at {platform} stays, other accounts use the same sign-in."),
     not_revoked: |platform, hint| format!("To remove the app at {platform} as well: {hint}."),
     plan_locked: "Locked by the plan",
 };
@@ -228,7 +230,7 @@ const PANEL: Panel = Panel {
     history: "History",
     history_none: "Nothing has happened yet.",
     event,
-    hint: |platform, place| format!("Does it keep disconnecting? Look in {platform}: {place}."),
+    hint: |place| format!("Does it keep disconnecting? Look at {place}."),
     disconnect_title: |name| format!("Disconnect {name}?"),
     disconnect_facts: [
         "Published post data and analytics remain in your workspace",

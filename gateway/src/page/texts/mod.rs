@@ -143,6 +143,7 @@ pub(crate) struct List {
     pub(crate) needs_attention: &'static str,
     pub(crate) healthy: &'static str,
     pub(crate) add: &'static str,
+    pub(crate) who_adds: &'static str,
     pub(crate) all: &'static str,
     pub(crate) filter: &'static str,
     pub(crate) search: &'static str,
@@ -166,6 +167,7 @@ pub(crate) struct List {
     pub(crate) disconnected: About,
     pub(crate) revoked: About,
     pub(crate) revoking: About,
+    pub(crate) shared: About,
     pub(crate) not_revoked: About2,
     pub(crate) plan_locked: &'static str,
 }
@@ -208,7 +210,8 @@ pub(crate) struct Panel {
     pub(crate) history_none: &'static str,
     /// Kind of event, who, (attempt, of).
     pub(crate) event: fn(&str, &str, Option<(i64, i64)>) -> String,
-    pub(crate) hint: About2,
+    /// Where the platform lists our app.
+    pub(crate) hint: About,
     pub(crate) disconnect_title: About,
     pub(crate) disconnect_facts: [&'static str; 3],
 }
