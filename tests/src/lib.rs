@@ -2,10 +2,12 @@
 //!
 //! `each_form` runs a test against the hub in both of its forms behind one type, [`Cluster`]: in one process on SQLite
 //! and memory, and as separate processes on PostgreSQL and Redis with two replicas where it matters. Tests drive HTTP
-//! ([`Api`]), gRPC and the imitated platforms ([`Sandbox`]), and wait with [`eventually`]: there is no bare sleep.
+//! ([`Api`]), gRPC, a real browser ([`in_browser`]) and the imitated platforms ([`Sandbox`]), and wait with [`eventually`]: there is
+//! no bare sleep.
 //! Servers are private to the test process, see `tests/servers`; nothing but loopback is used.
 
 mod api;
+mod browser;
 pub mod chaos;
 mod cluster;
 mod connect;
@@ -20,6 +22,7 @@ mod settings;
 mod wait;
 
 pub use api::{Answer, Api};
+pub use browser::{Screen, Stage, Tab, Trouble, Visitor, in_browser, in_browser_with};
 pub use cluster::Cluster;
 pub use connect::{Consent, Flow};
 pub use events::{Event, Events};
