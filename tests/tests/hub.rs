@@ -3,6 +3,7 @@
 //! One test binary, because linking the hub ten times would cost more than the tests.
 
 mod access;
+mod browser;
 mod chaos;
 mod connect;
 mod disconnect;

@@ -1,0 +1,144 @@
+//! Pictures of every page and state in `target/browser`, for people to look at, and in `numbers.txt` beside them what the
+//! page feels like here: largest paint, shifts of layout, and the time from an event to its paint.
+
+use std::fmt::Write as _;
+
+use anyhow::ensure;
+use harness::{Outcome, Screen, Stage, Tab, in_browser};
+use serde_json::json;
+
+use super::steps::{PAGE, amber_page, on_card, recheck, schedule};
+
+const WATCH: &str = r"
+    window.largest = 0; window.moved = 0;
+    new PerformanceObserver((list) => { for (const one of list.getEntries()) largest = one.startTime; }).observe({ type: 'largest-contentful-paint', buffered: true });
+    new PerformanceObserver((list) => { for (const one of list.getEntries()) moved += one.value; }).observe({ type: 'layout-shift', buffered: true });
+    document.addEventListener('sz:event', (event) => {
+        if (event.detail.type !== 'account.reconnect_required') return;
+        const from = performance.now();
+        new MutationObserver((_, watch) => {
+            if (!document.querySelector('.card.amber')) return;
+            watch.disconnect();
+            requestAnimationFrame(() => setTimeout(() => window.painted = performance.now() - from));
+        }).observe(document.querySelector('#live'), { subtree: true, childList: true, attributes: true });
+    });
+";
+
+/// A workspace with something of everything.
+async fn furnish(stage: &Stage) -> anyhow::Result<String> {
+    let hub = &stage.hub;
+    hub.plan("agency", "professional").await?;
+    let owner = hub.owner("agency");
+    let amber = amber_page(hub, &owner).await?;
+    schedule(hub, "agency", &amber, 4, hub.now_ms()? + 86_400_000).await?;
+    for (platform, person) in [
+        ("facebook", "ada"),
+        ("instagram", "ada"),
+        ("tiktok", "ada"),
+        ("x", "gus"),
+        ("linkedin", "finn"),
+        ("x", "dora"),
+        ("instagram", "bo"),
+    ] {
+        owner.connect(&hub.sandbox, platform, person).await?;
+    }
+    Ok(amber)
+}
+
+async fn pages(tab: &Tab, amber: &str, name: &str) -> Outcome {
+    for (what, path) in [
+        ("connections", "/connections".to_owned()),
+        ("details", format!("/connections?account={amber}")),
+        ("overview", "/overview".into()),
+        ("composer", format!("/composer?social_account_id={amber}")),
+        ("notifications", "/notifications".into()),
+        ("plans", "/billing".into()),
+        (
+            "support",
+            format!("/support?account={amber}&problem=permission_missing"),
+        ),
+        ("api", "/api/v1/docs".into()),
+        ("expired", "/oauth/return/none".into()),
+        ("not-found", "/connections/none".into()),
+    ] {
+        tab.goto(&path).await?;
+        tab.until("!document.querySelector('[aria-busy=true]') && document.getAnimations().length === 0")
+            .await?;
+        tab.photograph(&format!("{name}/{what}")).await?;
+    }
+    tab.goto("/connections").await?;
+    tab.photograph_all(&format!("{name}/connections-whole")).await?;
+    tab.press(&on_card(amber, ".btn"), "Disconnect").await?;
+    tab.see(".ask h2", PAGE).await?;
+    tab.until("document.getAnimations().length === 0").await?;
+    tab.photograph(&format!("{name}/disconnect")).await?;
+    for (what, path) in [("gallery", "/gallery"), ("gallery-arabic", "/gallery?locale=ar")] {
+        tab.goto(path).await?;
+        tab.photograph_all(&format!("{name}/{what}")).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_of_every_state_are_taken() -> Outcome {
+    in_browser(async |stage| {
+        let amber = furnish(stage).await?;
+        let owner = stage.owner("agency").await?;
+        for screen in Screen::ALL {
+            for scheme in ["light", "dark"] {
+                let tab = owner.tab(screen).await?;
+                tab.forgive("status of 404");
+                tab.prefers(&[("prefers-color-scheme", scheme)]).await?;
+                pages(&tab, &amber, &format!("{screen:?}-{scheme}").to_lowercase()).await?;
+                tab.close().await?;
+            }
+        }
+        let empty = stage.owner("empty").await?.open(Screen::Desk, "/connections").await?;
+        let picture = empty.photograph("desk-light/empty").await?;
+        ensure!(picture.metadata()?.len() > 1000, "an empty picture");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_page_feels_like_is_measured() -> Outcome {
+    in_browser(async |stage| {
+        let amber = furnish(stage).await?;
+        let owner = stage.owner("agency").await?;
+        let mut numbers = String::new();
+        for screen in Screen::ALL {
+            let page = owner.tab(screen).await?;
+            page.before(WATCH).await?;
+            page.goto("/connections").await?;
+            page.see(&on_card(&amber, ".status"), "Needs reconnect").await?;
+            let seen = page.until("window.largest && [Math.round(largest), moved]").await?;
+            ensure!(seen[1].as_f64().is_some_and(|moved| moved < 0.02), "{seen}");
+            let connect = json!({"intent": "reconnect", "account_ids": [amber]});
+            let consent = harness::Consent::of("enid");
+            owner
+                .api
+                .connect_with(&stage.hub.sandbox, "facebook", &connect, &consent)
+                .await?;
+            page.gone(".card.amber", "").await?;
+            stage
+                .hub
+                .sandbox
+                .act("facebook", "enid", json!({"kind": "password_changed"}))
+                .await?;
+            recheck(&stage.hub, &owner.api, &amber).await?;
+            let painted = page.until("window.painted").await?;
+            writeln!(
+                numbers,
+                "{screen:?}: largest paint {} ms, layout shift {}, event to paint {painted:.0} ms",
+                seen[0], seen[1]
+            )?;
+            let picture = page
+                .photograph(&format!("{screen:?}-light/attention").to_lowercase())
+                .await?;
+            std::fs::write(picture.with_file_name("numbers.txt"), &numbers)?;
+        }
+        Ok(())
+    })
+    .await
+}
