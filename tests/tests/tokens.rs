@@ -123,6 +123,9 @@ async fn a_reported_token_turns_the_account_amber_only_on_proof() -> Outcome {
         })
         .await?;
         ensure!(dead.code() == Code::FailedPrecondition, "{dead:?}");
+        // The word that health shows for it.
+        let failure = kit::Failure::from_status(&dead);
+        ensure!(failure.params["reason"] == "access_revoked", "{failure:?}");
         Ok(())
     })
     .await

@@ -56,9 +56,12 @@ impl Page {
 pub(crate) fn page(session: Option<&SessionView>, t: &'static Texts) -> Response {
     let back = |session: &SessionView| Link::new(t.connect.return_to, format!("/connections?session={}", session.id));
     let Some(session) = session else {
-        let mut page = Page::new(t, t.connect.expired);
-        page.links.push(Link::new(t.connect.return_to, "/connections"));
-        return show(&page);
+        // A native app's browser, or somebody else's: what became of the session is not theirs to see.
+        return show(&Page {
+            lines: vec![t.connect.shows_the_result.to_owned()],
+            links: vec![Link::new(t.connect.return_to, "/connections")],
+            ..Page::new(t, t.connect.back_where_started)
+        });
     };
     let page = match session.status {
         "pending" | "authorizing" => {

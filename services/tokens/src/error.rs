@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kit::{Code, Failure, db};
+use proto::common::v1::ErrorClass;
 
 use crate::model::Refusal;
 
@@ -81,13 +82,25 @@ impl From<Failure> for Error {
     }
 }
 
-/// The word for a class in `TOKEN_UNAVAILABLE`'s `reason`.
+/// The class of a refusal in a word, for logs, metrics and the `class` of an error.
 pub fn reason(refusal: &Refusal) -> String {
     refusal
         .class()
         .as_str_name()
         .trim_start_matches("ERROR_CLASS_")
         .to_lowercase()
+}
+
+/// Why a grant is dead, in the closed list of reasons that health shows for it.
+fn health_reason(refusal: &Refusal) -> &'static str {
+    match refusal.class() {
+        ErrorClass::Expired => "token_expired",
+        ErrorClass::Revoked | ErrorClass::NotFound | ErrorClass::PasswordChanged => "access_revoked",
+        ErrorClass::Checkpoint | ErrorClass::AccountRestricted => "platform_checkpoint",
+        ErrorClass::PermissionMissing => "permission_missing",
+        ErrorClass::RoleLost => "platform_role_lost",
+        _ => "refresh_failed",
+    }
 }
 
 impl From<Error> for Failure {
@@ -106,9 +119,9 @@ impl From<Error> for Failure {
             Error::NotRefreshable(why) => Self::new(Code::PlatformNotRefreshable, why),
             Error::NoSuchConnector(name) => Self::invalid("/connector", format!("there is no connector {name:?}")),
             Error::Dead(refusal) => {
-                let reason = reason(&refusal);
-                let failure =
-                    Self::new(Code::TokenUnavailable, "the account has to be reconnected").param("reason", reason);
+                let failure = Self::new(Code::TokenUnavailable, "the account has to be reconnected")
+                    .param("reason", health_reason(&refusal))
+                    .param("class", reason(&refusal));
                 if refusal.code.is_empty() {
                     failure
                 } else {
@@ -122,7 +135,7 @@ impl From<Error> for Failure {
                 )
                 .retry_after(soon * 15);
                 match refusal {
-                    Some(refusal) => failure.param("reason", reason(&refusal)),
+                    Some(refusal) => failure.param("class", reason(&refusal)),
                     None => failure,
                 }
             }

@@ -1,7 +1,7 @@
 //! Somebody says that a grant does not work: a publisher whose token was refused, or a platform that announces a withdrawal.
 //!
-//! A publisher's word is a reason to look, no more: one look and at most one refresh a minute, and amber only on proof. A
-//! platform's verified announcement is proof.
+//! A publisher's word is a reason to look, no more: one look in a few seconds and at most one refresh of a generation, and amber
+//! only on proof. A platform's verified announcement is proof.
 
 use std::time::Duration;
 
@@ -13,8 +13,10 @@ use crate::Error;
 use crate::engine::Engine;
 use crate::model::{Grant, Refusal};
 
-/// One look in this time, however often a token is reported.
-const CALM: Duration = Duration::from_secs(60);
+/// One look in this time, however often a token is reported. No longer: what is seen then may end a moment later.
+const CALM_MS: i64 = 3_000;
+/// How long the last look is remembered.
+const REMEMBERED: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// A publisher's token of `generation` was refused. Gives the grant after looking.
@@ -31,9 +33,7 @@ impl Engine {
         if generation != grant.generation || !grant.state.is_live() {
             return Ok(grant);
         }
-        let mark = format!("reported:{}:{generation}", grant.id);
-        let first = self.shared.put_if_absent(&mark, b"", CALM).await.unwrap_or(true);
-        if !first {
+        if self.looked_just_now(&grant).await {
             return Ok(grant);
         }
         tracing::info!(
@@ -50,6 +50,19 @@ impl Engine {
             self.derive(&checked).await?;
         }
         self.latest(&grant).await
+    }
+
+    /// Somebody reported this generation a moment ago; if not, that is now. Without Redis everybody may look: checks join.
+    async fn looked_just_now(&self, grant: &Grant) -> bool {
+        let (mark, now) = (format!("reported:{}:{}", grant.id, grant.generation), self.now());
+        let last = self.shared.get(&mark).await.ok().flatten();
+        let last = last.and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
+        if last.is_some_and(|last| (0..CALM_MS).contains(&(now - last))) {
+            return true;
+        }
+        // Not kept: the next report looks again, which costs a call.
+        let _ = self.shared.put(&mark, &now.to_be_bytes(), REMEMBERED).await;
+        false
     }
 
     /// A platform announced, verified, that a person withdrew a grant or parts of it. How many grants it was about.

@@ -207,7 +207,7 @@ impl TokensService for Service {
         if before.state == State::Dead {
             return Err(Error::NotRefreshable("the account has to be reconnected").into());
         }
-        if !traits.announced_refresh || !may_refresh(&before, &traits, self.engine.now()) {
+        if !may_refresh(&before, &traits, self.engine.now()) {
             return Err(Error::NotRefreshable("there is nothing to refresh now").into());
         }
         let after = self.engine.refresh(&before, Why::Person).await?;

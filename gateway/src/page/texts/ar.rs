@@ -396,6 +396,8 @@ const CONNECT: Connect = Connect {
     no_destinations: |platform| format!("لم يعرض {} شيئًا يمكن ربطه بهذا الدخول.", name(platform)),
     close_window: "يمكنك إغلاق هذه النافذة.",
     you_are_connected: "تم الربط.",
+    back_where_started: "عُد إلى حيث بدأت",
+    shows_the_result: "يعرض التطبيق أو النافذة التي أتيت منها نتيجة تسجيل الدخول.",
     return_to: "العودة إلى Socializioz",
     working: "يجري إكمال تسجيل الدخول…",
 };

@@ -300,6 +300,8 @@ const CONNECT: Connect = Connect {
     no_destinations: |platform| format!("{platform} showed nothing that could be connected with this sign-in."),
     close_window: "You can close this window.",
     you_are_connected: "You are connected.",
+    back_where_started: "Go back to where you started",
+    shows_the_result: "The app or window that you came from shows how the sign-in ended.",
     return_to: "Return to Socializioz",
     working: "The sign-in is being completed…",
 };

@@ -250,6 +250,8 @@ pub(crate) struct Connect {
     pub(crate) no_destinations: About,
     pub(crate) close_window: &'static str,
     pub(crate) you_are_connected: &'static str,
+    pub(crate) back_where_started: &'static str,
+    pub(crate) shows_the_result: &'static str,
     pub(crate) return_to: &'static str,
     pub(crate) working: &'static str,
 }

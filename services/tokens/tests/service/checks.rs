@@ -1,5 +1,7 @@
 //! Checks, reports, announcements and ends: amber only on proof, and each once.
 
+use std::time::Duration;
+
 use proto::common::v1::ErrorClass;
 use proto::platforms::v1::PlatformEvent;
 use proto::platforms::v1::platform_event::Kind;
@@ -139,14 +141,19 @@ async fn h15_a_reported_token_is_looked_at_and_refreshed_at_most_once() {
             GrantState::Active,
             "it works, the publisher may say what it wants"
         );
-        // Said again and again within the minute: nobody looks again, whatever there would be to see.
+        assert_eq!((hub.fake.truth().inspections, hub.fake.truth().refreshes), (1, 0));
+        // Gone since. Said again at once, nobody looks again; said a little later, one refresh heals it.
         hub.fake.truth().inspection = Some(ErrorClass::Revoked);
         for _ in 0..5 {
             report(&hub, &account, 1).await;
         }
-        assert_eq!(hub.fake.truth().inspections, 1);
-        assert_eq!(hub.fake.truth().refreshes, 0);
-        assert_eq!(hub.grant(&account).await.state(), GrantState::Active);
+        assert_eq!((hub.fake.truth().inspections, hub.fake.truth().refreshes), (1, 0));
+        hub.pass(Duration::from_secs(3));
+        report(&hub, &account, 1).await;
+        assert_eq!((hub.fake.truth().inspections, hub.fake.truth().refreshes), (2, 1));
+        assert_eq!(hub.grant(&account).await.generation, 2);
+        report(&hub, &account, 1).await;
+        assert_eq!(hub.fake.truth().refreshes, 1, "the report of a token that was replaced");
     })
     .await;
 }

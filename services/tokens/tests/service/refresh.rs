@@ -267,6 +267,21 @@ async fn a_renewed_grant_derives_the_tokens_of_its_pages_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_can_have_any_grant_renewed_that_its_platform_renews() {
+    each(|hub| async move {
+        let account = hub.connect("demo", "rotating", "ada").await.remove(0);
+        let request = RefreshNowRequest {
+            workspace_id: "demo".into(),
+            account_id: account.clone(),
+        };
+        let answer = hub.client().refresh_now(request).await.unwrap().into_inner();
+        assert_eq!((answer.error, answer.grant.unwrap().generation), (None, 2));
+        assert_eq!(hub.fake.truth().refreshes, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn i22_a_disconnect_during_a_refresh_wins_and_the_late_token_is_revoked() {
     each(|hub| async move {
         let account = stale(&hub).await;
