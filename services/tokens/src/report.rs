@@ -80,8 +80,7 @@ impl Engine {
             .await?
         {
             let grant = stored.grant;
-            // Older than the last sign-in: that one is newer than what is announced.
-            if event.occurred_at_ms > 0 && event.occurred_at_ms < grant.connected_at_ms {
+            if is_older(event, grant.connected_at_ms) {
                 continue;
             }
             // A dead one hears of a withdrawal only: an answer on its way must not bring it back.
@@ -105,10 +104,18 @@ impl Engine {
         let traits = self.platforms.traits(&grant.connector).await?;
         let detail: String = event.detail.chars().take(200).collect();
         let refusal = Refusal::new(ErrorClass::Revoked, "announced", &detail);
-        self.store.withdraw(grant, &refusal, self.rules(&traits)).await?;
+        let erases = event.kind() == Kind::DataDeletion;
+        self.store
+            .withdraw(grant, &refusal, erases, self.rules(&traits))
+            .await?;
         self.spread(&grant.id).await;
         Ok(())
     }
+}
+
+/// Is the sign-in newer than what is announced? Platforms tell whole seconds: within the same one, the announcement counts.
+fn is_older(event: &PlatformEvent, connected_at_ms: i64) -> bool {
+    event.occurred_at_ms > 0 && event.occurred_at_ms.div_euclid(1000) < connected_at_ms.div_euclid(1000)
 }
 
 /// Does this announcement end the grant?

@@ -28,8 +28,9 @@ impl Store {
     }
 
     /// The person withdrew a grant at the platform: it is dead, and its credential, worth nothing any more, is destroyed. One
-    /// that was dead before is not announced again, but what is on its way cannot revive it any more. True = it was news.
-    pub async fn withdraw(&self, of: &Grant, refusal: &Refusal, rules: Rules<'_>) -> Result<bool, Error> {
+    /// that was dead before is not announced again, but what is on its way cannot revive it any more. Where the person wants their
+    /// data gone (`erases`), their name goes too. True = it was news.
+    pub async fn withdraw(&self, of: &Grant, refusal: &Refusal, erases: bool, rules: Rules<'_>) -> Result<bool, Error> {
         retry(|| async {
             let mut tx = self.db.begin().await?;
             let Some(Stored { mut grant, .. }) = lock(&mut tx, &of.workspace_id, &of.id).await? else {
@@ -41,7 +42,9 @@ impl Store {
                 return Ok(false);
             }
             let change = rules.withdrawn(&mut grant, refusal.clone());
-            if grant.generation == generation {
+            if erases {
+                grant.user_name.clear();
+            } else if grant.generation == generation {
                 return Ok(false);
             }
             save(&mut tx, &grant, generation, &Sealing::Destroy).await?;

@@ -181,7 +181,13 @@ async fn r13_a_withdrawal_of_a_dead_grant_is_not_announced_and_no_late_answer_un
         let announced = world.count("SELECT MAX(seq) FROM outbox").await;
         let mut of_person = world.store.grants_of_person(&["c".into()], "ada").await.unwrap();
         let dead = of_person.remove(0).grant;
-        assert!(!world.store.withdraw(&dead, &refused(), world.rules()).await.unwrap());
+        assert!(
+            !world
+                .store
+                .withdraw(&dead, &refused(), false, world.rules())
+                .await
+                .unwrap()
+        );
         assert!(matches!(world.apply(&slow, 5).await, Applied::Superseded));
         let (now, token) = world.now_in(&grant).await;
         assert_eq!((now.state, now.generation, token), (State::Dead, 2, None));
