@@ -16,6 +16,8 @@ struct Ended {
     status: ExitStatus,
     /// What it said on standard error.
     said: String,
+    /// What it said on standard output.
+    promised: String,
 }
 
 fn command(role: Option<&str>, settings: &Settings, folder: &std::path::Path) -> anyhow::Result<Command> {
@@ -48,12 +50,13 @@ async fn ended(role: Option<&str>, wrong: &[(&str, &str)]) -> anyhow::Result<End
     Ok(Ended {
         status: output.status,
         said: String::from_utf8_lossy(&output.stderr).into_owned(),
+        promised: String::from_utf8_lossy(&output.stdout).into_owned(),
     })
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_wrong_key_ends_the_start_with_one_line_that_names_it() -> Outcome {
-    let cases: [(Option<&str>, Wrong, &str); 14] = [
+    let cases: [(Option<&str>, Wrong, &str); 22] = [
         (None, &[("gateway.public_url", "not a url")], "gateway.public_url"),
         (None, &[("gateway.listen", "nowhere")], "gateway.listen"),
         (None, &[("gateway.lisen", "127.0.0.1:1")], "gateway.lisen"),
@@ -76,16 +79,29 @@ async fn every_wrong_key_ends_the_start_with_one_line_that_names_it() -> Outcome
         ),
         (None, &[("gateway.listen", "0.0.0.0:18080")], "gateway.listen"),
         (Some("tokens"), &[("tokens.listen", "0.0.0.0:18052")], "tokens.listen"),
+        (None, &[("tokens.listen", "0.0.0.0:18053")], "tokens.listen"),
+        (None, &[("tokens.sweep.interval", "0s")], "tokens.sweep.interval"),
+        (None, &[("tokens.refresh_attempts", "0")], "tokens.refresh_attempts"),
+        (
+            None,
+            &[("tokens.takeover_after.single_use", "1s")],
+            "tokens.takeover_after",
+        ),
+        (None, &[("plans.default", "gold")], "plans.default"),
+        (None, &[("platforms.x.api_base", "ftp://x")], "platforms.x.api_base"),
+        (None, &[("platforms.x.client_secret", "")], "platforms.x.client_secret"),
+        (None, &[("platforms.myspace.client_id", "1")], "platforms.myspace"),
     ];
     for (role, wrong, key) in cases {
         let ended = ended(role, wrong).await?;
         ensure!(!ended.status.success(), "{wrong:?} was accepted");
         let lines: Vec<&str> = ended.said.lines().filter(|line| !line.trim().is_empty()).collect();
         ensure!(
-            lines.len() == 1 && lines[0].contains(key),
+            lines.len() == 1 && lines[0].starts_with(&format!("error: {key}")),
             "{wrong:?} said: {}",
             ended.said
         );
+        ensure!(ended.promised.is_empty(), "{wrong:?} promised: {}", ended.promised);
     }
     Ok(())
 }

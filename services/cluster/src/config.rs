@@ -3,6 +3,7 @@
 //! Some defaults follow others: a service's URL its listening address, the public URL the gateway's, the platforms' hosts
 //! the sandbox's while it is enabled.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use kit::config::{
 };
 use kit::{Clock, wire::human};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// `deploy/default.toml`: what is documented there is what runs.
 pub const DEFAULTS: &str = include_str!("../../../deploy/default.toml");
@@ -104,6 +106,7 @@ impl Config {
                 }
             }
         }
+        check_connectors(&layers)?;
         let mut config: Self = layers.extract()?;
         if config.gateway.dialog_origins.is_empty() {
             config.gateway.dialog_origins = config.platforms.apps.dialog_origins();
@@ -135,6 +138,20 @@ impl Config {
             ));
         }
         Common::build(sections, peers, self.gateway.public_url.as_str(), clock)
+    }
+}
+
+/// `[platforms]` holds the service's own keys and a table per connector, so that serde cannot say which of them is unknown.
+fn check_connectors(layers: &Layers) -> Result<(), Error> {
+    let found: BTreeMap<String, IgnoredAny> = layers.peek("platforms")?;
+    let known: Vec<&str> = ["listen", "url"].into_iter().chain(platforms::connectors()).collect();
+    match found.keys().find(|key| !known.contains(&key.as_str())) {
+        Some(key) => Err(Error::new(
+            format!("platforms.{key}"),
+            "is not a known key",
+            format!("known here: {}", known.join(", ")),
+        )),
+        None => Ok(()),
     }
 }
 

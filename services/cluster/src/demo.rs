@@ -13,7 +13,7 @@ use proto::entitlements::v1::entitlements_service_client::EntitlementsServiceCli
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::Config;
+use crate::{Config, readiness};
 
 const WORKSPACE: &str = "demo";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -83,7 +83,7 @@ impl Seeder {
     }
 
     async fn run(&self, common: &Common) -> anyhow::Result<()> {
-        self.ready().await?;
+        tokio::time::timeout(PATIENCE, readiness::wait(self.api.clone())).await??;
         let accounts = self.get("accounts").await?;
         let left = self.get("accounts?status=disconnected").await?;
         if !empty(&accounts) || !empty(&left) {
@@ -101,19 +101,6 @@ impl Seeder {
                 .with_context(|| format!("connecting {}", scene.platform))?;
         }
         Ok(())
-    }
-
-    /// The gateway answers as soon as all services do.
-    async fn ready(&self) -> anyhow::Result<()> {
-        for _ in 0..100 {
-            if let Ok(answer) = self.http.get(format!("{}/readyz", self.api)).send().await
-                && answer.status().is_success()
-            {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        bail!("the hub did not get ready")
     }
 
     async fn play(&self, scene: &Scene) -> anyhow::Result<()> {

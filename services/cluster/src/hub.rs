@@ -5,13 +5,14 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use kit::config::{Common, Error};
 use kit::db::Location;
 use kit::{Clock, telemetry};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Role, demo};
+use crate::{Config, Role, demo, readiness};
 
 /// A running hub.
 pub struct Hub {
@@ -68,6 +69,22 @@ impl Hub {
             .iter()
             .find(|(known, _)| *known == role)
             .map(|(_, address)| *address)
+    }
+
+    /// Waits until all of it answers. The failure of a service that cannot start with this configuration comes back instead.
+    pub async fn ready(&mut self) -> anyhow::Result<()> {
+        let gateway = self.address(Role::Gateway).context("no gateway")?;
+        let answers = readiness::wait(format!("http://{gateway}"));
+        tokio::pin!(answers);
+        loop {
+            tokio::select! {
+                answered = &mut answers => return answered,
+                ended = self.services.join_next() => match ended {
+                    Some(ended) => ended??,
+                    None => anyhow::bail!("everything ended by itself"),
+                },
+            }
+        }
     }
 
     /// Waits until a service ends by itself, which is a failure, or until `stop`.

@@ -8,6 +8,7 @@ pub mod banner;
 pub mod config;
 mod demo;
 pub mod hub;
+mod readiness;
 pub mod role;
 
 pub use config::{Config, DEFAULTS};

@@ -50,7 +50,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let name = arguments.role.map_or("hub", Role::name);
     let _telemetry = telemetry::init(&config.log, &config.telemetry, name, &config.instance)?;
     let Some(role) = arguments.role else {
-        let hub = Hub::start(config, Clock::system()).await?;
+        let mut hub = Hub::start(config, Clock::system()).await?;
+        tokio::select! {
+            ready = hub.ready() => ready?,
+            () = stop_signal() => return hub.stop().await,
+        }
         say(&banner::text(&hub));
         return hub.run(stop_signal()).await;
     };

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Context;
 use kit::config::{AuthMode, Common, Error, check_loopback};
 use kit::db::{Db, Location};
 use kit::shared::Shared;
@@ -214,7 +213,11 @@ impl Role {
             }
             Self::Sandbox => sandbox::serve(sandbox, listener, shutdown).await,
         };
-        served.with_context(|| format!("{} ended", self.name()))
+        // What is wrong with a key says so first.
+        served.map_err(|error| match error.downcast::<Error>() {
+            Ok(error) => error.into(),
+            Err(error) => error.context(format!("{} ended", self.name())),
+        })
     }
 }
 

@@ -92,6 +92,9 @@ impl Section {
                 "set both to 1s or more",
             );
         }
+        if self.sweep.interval < Duration::from_millis(100) {
+            return wrong("sweep.interval", "is shorter than 100ms", "set it to a second or more");
+        }
         if self.sweep.batch == 0 || self.sweep.concurrency == 0 {
             return wrong(
                 "sweep",
