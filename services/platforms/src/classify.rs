@@ -15,6 +15,8 @@ pub(crate) enum On {
     Refresh,
     /// Everything that is done with a token.
     Api,
+    /// What our app asks with its own token; the tables read it as `Api`.
+    App,
 }
 
 /// How a row recognises the platform's code.
@@ -95,7 +97,9 @@ impl Row {
             Is::Either(one, other) => number == Some(one) || number == Some(other),
             Is::Between(low, high) => number.is_some_and(|number| (low..=high).contains(&number)),
         };
-        code && self.on.is_none_or(|wanted| wanted == on)
+        code && self
+            .on
+            .is_none_or(|wanted| wanted == on || (wanted == On::Api && on == On::App))
             && self.status.is_none_or(|status| status == said.status)
             && self.subcode.is_none_or(|subcode| said.subcode == Some(subcode))
             && (self.text.is_empty() || said.message.to_lowercase().contains(self.text))
@@ -233,6 +237,15 @@ pub(crate) fn error(class: ErrorClass, code: &str, message: impl Into<String>) -
         message: message.into(),
         retry_after_ms: None,
     }
+}
+
+/// An answer that is none, whatever its status says.
+pub(crate) fn unreadable() -> PlatformError {
+    error(
+        ErrorClass::Transient,
+        "unreadable",
+        "the platform's answer cannot be read",
+    )
 }
 
 /// A platform's text without what could be a secret or an address, without control characters, and short.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use kit::Clock;
 use proto::common::v1::{ErrorClass, PlatformError};
 use proto::platforms::v1::RawAnswer;
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::adapter::Result;
@@ -44,14 +45,26 @@ impl Ctx {
 
     /// Calls the API for `subject` (whose pace it counts against; empty = the app's own).
     pub(crate) async fn call(&self, subject: &str, outgoing: Outgoing) -> Result<Reply> {
+        self.call_on(On::Api, subject, outgoing).await
+    }
+
+    /// Calls the API with our app's own token. An HTTP error is the app's refusal, never the person's.
+    pub(crate) async fn call_as_app(&self, outgoing: Outgoing) -> Result<Reply> {
+        self.call_on(On::App, "", outgoing).await
+    }
+
+    async fn call_on(&self, on: On, subject: &str, outgoing: Outgoing) -> Result<Reply> {
+        let reads = outgoing.method == Method::GET;
         let permit = self.pace.admit(subject).await.map_err(|wait| held_back(Some(wait)))?;
         let sent = self.send(outgoing, http::API_BODY, API_LIMIT).await;
         drop(permit);
         match sent {
             Sent::Answered(answer) => {
-                let (error, json) = self.judge(subject, On::Api, &answer).await;
+                let (error, json) = self.judge(subject, on, &answer).await;
                 match error {
                     Some(error) => Err(error),
+                    // A page of a firewall says nothing, least of all that something is missing.
+                    None if reads && !json.is_object() => Err(classify::unreadable()),
                     None => Ok(Reply {
                         json,
                         headers: answer.headers,
@@ -97,6 +110,10 @@ impl Ctx {
         let fine = http_success(answer.status) && matches!(said.code.as_str(), "" | "ok");
         let error = (!fine).then(|| {
             let mut error = classify::classify(self.spec.id, self.spec.errors, on, &said);
+            let waits = matches!(error.class(), ErrorClass::RateLimited | ErrorClass::Transient);
+            if on == On::App && !http_success(answer.status) && !waits {
+                error.set_class(ErrorClass::AppMisconfigured);
+            }
             error.retry_after_ms = retry_after(self.spec, &error, answer);
             error
         });

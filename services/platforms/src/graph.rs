@@ -57,7 +57,8 @@ pub(crate) async fn list(ctx: &Ctx, subject: &str, token: &str, path: &str, quer
         let parameters = query.iter().chain(&next).cloned().collect();
         let answer = get(ctx, subject, token, path, parameters).await?;
         let paging = &answer["paging"];
-        found.extend(answer["data"].as_array().cloned().unwrap_or_default());
+        let rows = answer["data"].as_array().ok_or_else(classify::unreadable)?;
+        found.extend(rows.iter().cloned());
         match (paging["next"].as_str(), next_page(paging)) {
             (None, _) => return Ok(found),
             (Some(_), Some(parameter)) => next = vec![parameter],
@@ -95,9 +96,9 @@ fn app_token(ctx: &Ctx) -> String {
 
 /// What Meta knows of a token. A token that does not work is an error although the answer is a 200.
 pub(crate) async fn debug_token(ctx: &Ctx, token: &str) -> Result<Value> {
-    let query = vec![("input_token", token.to_owned())];
-    let answer = get(ctx, "", &app_token(ctx), "/debug_token", query).await?;
-    let data = answer["data"].clone();
+    let query = signed(ctx, &app_token(ctx), vec![("input_token", token.to_owned())]);
+    let asked = Outgoing::get("api", ctx.api("/{version}/debug_token"), query);
+    let data = ctx.call_as_app(asked).await?.json["data"].take();
     if data["is_valid"] == false {
         return Err(classify::error(
             ErrorClass::Revoked,
@@ -123,6 +124,7 @@ pub(crate) async fn grant(ctx: &Ctx, credential: &Credential) -> Result<Grant> {
     let seconds = |name: &str| debug[name].as_i64().unwrap_or(0).saturating_mul(1000);
     let user_id = discovery::required_id(&debug["user_id"])?;
     let user = get(ctx, &user_id, token, "/me", vec![("fields", "id,name".to_owned())]).await?;
+    discovery::required_id(&user["id"])?;
     let permissions = list(ctx, &user_id, token, "/me/permissions", &Query::new()).await?;
     let with = |granted: bool| {
         let rows = permissions

@@ -243,3 +243,64 @@ async fn when_metas_second_exchange_fails_the_first_token_is_kept() {
         answers.answers[1].sent_at_ms + 3_600_000
     );
 }
+
+#[tokio::test]
+async fn g14_what_meta_says_against_our_own_app_token_is_not_said_of_the_person() {
+    let world = World::with(&[]).await;
+    let ada = world.connect("facebook", json!({ "person": "ada" })).await;
+    for (code, class) in [
+        (190, ErrorClass::AppMisconfigured),
+        (102, ErrorClass::AppMisconfigured),
+        (4, ErrorClass::RateLimited),
+        (2, ErrorClass::Transient),
+    ] {
+        let refusal = json!({"error": {"message": "Invalid OAuth access token signature.", "type": "OAuthException", "code": code}});
+        world
+            .lie(
+                "facebook",
+                "inspect",
+                json!({"kind": "reply", "status": 400, "body": refusal.to_string()}),
+            )
+            .await;
+        let seen = world
+            .inspect("facebook", &ada.credential, &ada.found.destinations)
+            .await;
+        assert_eq!(seen.error.unwrap().class(), class, "{code}");
+    }
+    // In the body of a 200 it is the person's token.
+    let bad = json!({"data": {"error": {"code": 190, "message": "Error validating access token", "subcode": 460}, "is_valid": false, "scopes": []}});
+    world
+        .lie(
+            "facebook",
+            "inspect",
+            json!({"kind": "reply", "status": 200, "body": bad.to_string()}),
+        )
+        .await;
+    let seen = world
+        .inspect("facebook", &ada.credential, &ada.found.destinations)
+        .await;
+    assert_eq!(seen.error.unwrap().class(), ErrorClass::PasswordChanged);
+}
+
+#[tokio::test]
+async fn h10_r10_a_page_of_a_firewall_in_a_check_says_nothing_about_permissions() {
+    let world = World::with(&[]).await;
+    for (platform, operation) in [("facebook", "identity"), ("x", "identity"), ("facebook", "inspect")] {
+        let ada = world.connect(platform, json!({ "person": "ada" })).await;
+        for body in ["<html>x</html>", "{}", ""] {
+            world
+                .lie(
+                    platform,
+                    operation,
+                    json!({"kind": "reply", "status": 200, "body": body}),
+                )
+                .await;
+            let seen = world.inspect(platform, &ada.credential, &ada.found.destinations).await;
+            assert_eq!(
+                seen.error.unwrap().class(),
+                ErrorClass::Transient,
+                "{platform} {operation} {body}"
+            );
+        }
+    }
+}
