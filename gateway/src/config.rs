@@ -26,6 +26,9 @@ pub struct Section {
     /// A client that has not sent its headers after this is closed.
     #[serde(with = "kit::wire::human")]
     pub header_timeout: Duration,
+    /// A body that has not arrived whole after this is refused.
+    #[serde(with = "kit::wire::human")]
+    pub body_timeout: Duration,
     /// A request that has no answer after this fails; streams have their own end.
     #[serde(with = "kit::wire::human")]
     pub request_timeout: Duration,
@@ -33,6 +36,12 @@ pub struct Section {
     pub max_body_bytes: usize,
     /// Connections at once; the next one waits.
     pub max_connections: usize,
+    /// Connections at once from one address; more are closed. 0 = any number.
+    pub max_connections_per_address: usize,
+    /// How many proxies stand before the gateway, each adding whom it saw to X-Forwarded-For; 0 = none, the header is ignored.
+    pub proxies: usize,
+    /// Requests of any kind from one address in a minute, to one gateway; 0 = any number.
+    pub requests_per_minute_address: u32,
     /// Live streams that one person may hold at once.
     pub streams_per_person: usize,
     /// A live stream ends after about this long; the client comes back.

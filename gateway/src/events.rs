@@ -20,10 +20,10 @@ use tonic::Streaming;
 
 use crate::api::Path;
 use crate::api::path::InWorkspace;
+use crate::places::Place;
 use crate::problem::Problem;
 use crate::session::{Viewer, context};
 use crate::state::App;
-use crate::streams::Place;
 use crate::view::{self, EventView, Lens};
 
 /// How long a client waits before it comes back.
@@ -46,7 +46,7 @@ pub(crate) async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let after_id = last_event_id(&headers)?;
-    let Some(place) = app.streams.enter(&viewer.person.user_id) else {
+    let Some(place) = app.streams.enter(viewer.person.user_id.clone()) else {
         let failure = Failure::new(Code::RateLimited, "too many live streams are open; close one");
         return Err(failure.retry_after(Duration::from_secs(5)).into());
     };
@@ -118,7 +118,7 @@ struct Open {
     greeted: bool,
     viewer: Viewer,
     app: App,
-    _place: Place,
+    _place: Place<String>,
 }
 
 fn messages(open: Open) -> impl Stream<Item = Result<Message, Infallible>> {

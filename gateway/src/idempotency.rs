@@ -51,7 +51,7 @@ async fn claim_and_run(app: App, request: Request, next: Next) -> Result<Respons
     let (mut parts, body) = request.into_parts();
     let viewer = Viewer::from_request_parts(&mut parts, &app).await?;
     let key = key(&parts.headers)?;
-    let body = read(body, app.config.max_body_bytes).await?;
+    let body = crate::api::read_body(body, &app).await?;
     let claim = ClaimRequestRequest {
         workspace_id: viewer.person.workspace_id.clone(),
         key: key.clone(),
@@ -184,11 +184,6 @@ fn key(headers: &HeaderMap) -> Result<String, Problem> {
         ));
     }
     Ok(key.to_owned())
-}
-
-/// Reads the whole body, in time.
-async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
-    crate::api::read_body(body, limit).await
 }
 
 /// SHA-256 over person, method, path with query, and body, each ended so that none can pass for another. An answer is its

@@ -16,11 +16,11 @@ pub(crate) mod layers;
 pub(crate) mod limits;
 pub(crate) mod oauth;
 pub mod page;
+pub(crate) mod places;
 pub mod problem;
 pub mod serve;
 pub mod session;
 pub mod state;
-pub(crate) mod streams;
 pub mod view;
 pub(crate) mod webhooks;
 

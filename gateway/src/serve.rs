@@ -1,6 +1,6 @@
 //! Puts the gateway together and serves HTTP/1.1 on a listener until told to stop.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ use crate::api::Path;
 use crate::auth::Auth;
 use crate::avatars::{self, Avatars};
 use crate::config::{Links, Section};
+use crate::limits::Peer;
+use crate::places::Places;
 use crate::problem::Problem;
 use crate::state::{App, Parts};
 use crate::{api, app_links, dev, layers, oauth, page, webhooks};
@@ -131,6 +133,8 @@ async fn ready(State(app): State<App>) -> Response {
 async fn accept(app: &App, listener: TcpListener, shutdown: CancellationToken) {
     let routes = router(app);
     let open = Arc::new(Semaphore::new(app.config.max_connections));
+    let most = app.config.max_connections_per_address;
+    let guests = Places::new(if most == 0 { usize::MAX } else { most });
     let graceful = GracefulShutdown::new();
     loop {
         let Ok(place) = open.clone().acquire_owned().await else {
@@ -140,16 +144,20 @@ async fn accept(app: &App, listener: TcpListener, shutdown: CancellationToken) {
             accepted = listener.accept() => accepted,
             () = shutdown.cancelled() => break,
         };
-        let Ok((stream, _)) = stream else {
+        let Ok((stream, peer)) = stream else {
             // Out of file descriptors, or the client was gone already: the next one may do better.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let connection = graceful.watch(connection(stream, routes.clone(), app.config.header_timeout));
+        // Closed without a word: who has this many is no browser.
+        let Some(guest) = guests.enter(peer.ip()) else {
+            continue;
+        };
+        let connection = graceful.watch(connection(stream, peer.ip(), routes.clone(), app.config.header_timeout));
         tokio::spawn(async move {
             // A client that goes away is no event.
             let _ = connection.await;
-            drop(place);
+            drop((place, guest));
         });
     }
     drop(listener);
@@ -161,6 +169,7 @@ async fn accept(app: &App, listener: TcpListener, shutdown: CancellationToken) {
 /// hyper by hand rather than `axum::serve`, which has no time-out for headers.
 fn connection(
     stream: TcpStream,
+    peer: IpAddr,
     routes: Router,
     header_timeout: Duration,
 ) -> hyper::server::conn::http1::Connection<
@@ -172,7 +181,10 @@ fn connection(
     >,
 > {
     let _ = stream.set_nodelay(true);
-    let service = routes.map_request(|request: http::Request<Incoming>| request.map(axum::body::Body::new));
+    let service = routes.map_request(move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        request.map(axum::body::Body::new)
+    });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)

@@ -23,10 +23,10 @@ use crate::auth::Auth;
 use crate::avatars::Avatars;
 use crate::config::{Links, Section};
 use crate::layers::content_security_policy;
-use crate::limits::Leases;
+use crate::limits::{Addresses, Leases};
+use crate::places::Places;
 use crate::problem::Problem;
 use crate::session::Viewer;
-use crate::streams::Streams;
 use crate::view::{Catalogue, Lens};
 
 /// Platforms and plans change with a deployment, so a page may be this much behind.
@@ -52,12 +52,14 @@ pub struct Inner {
     pub shared: Shared,
     /// What was taken of the limits and not spent.
     pub(crate) leases: Leases,
+    /// What addresses have asked in this minute.
+    pub(crate) addresses: Addresses,
     /// What pages may load; the same for all of them.
     pub(crate) csp: HeaderValue,
     /// Pictures of accounts.
     pub avatars: Avatars,
     /// Open live streams.
-    pub(crate) streams: Streams,
+    pub(crate) streams: Places<String>,
     /// Work that must finish although its request is gone.
     pub tasks: Tasks,
     /// Ends live streams when the process does.
@@ -107,7 +109,7 @@ impl App {
             entitlements: EntitlementsServiceClient::new(client(&peers.entitlements)),
             platforms: PlatformsServiceClient::new(client(&peers.platforms)),
             tokens: TokensServiceClient::new(client(&peers.tokens)),
-            streams: Streams::new(parts.config.streams_per_person),
+            streams: Places::new(parts.config.streams_per_person),
             catalogue: Mutex::new(None),
             preferences: moka::sync::Cache::builder()
                 .max_capacity(PREFERENCES_KEPT)
@@ -115,6 +117,7 @@ impl App {
                 .build(),
             tasks: Tasks::new(),
             leases: Leases::new(),
+            addresses: Addresses::new(),
             csp: HeaderValue::try_from(csp).unwrap_or(HeaderValue::from_static("default-src 'none'")),
             links: Arc::new(parts.links),
             common: parts.common,

@@ -88,7 +88,7 @@ async fn delete(app: &App, source: &str, request: Request) -> Result<Response, P
 
 async fn verify(app: &App, source: &str, request: Request) -> Result<Vec<PlatformEvent>, Problem> {
     let (parts, body) = request.into_parts();
-    let body = read_body(body, app.config.max_body_bytes).await?;
+    let body = read_body(body, app).await?;
     let message = VerifyCallbackRequest {
         source: source.to_owned(),
         headers: signature_headers(&parts.headers),

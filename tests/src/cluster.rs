@@ -37,7 +37,16 @@ impl Cluster {
 
     /// As [`Cluster::start`]; separate processes are those of `layout`.
     pub async fn start_as(form: Form, layout: Layout, more: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let addresses = addresses();
+        Self::start_at(addresses(), form, layout, more).await
+    }
+
+    /// As [`Cluster::start_as`], on addresses that were chosen before.
+    pub async fn start_at(
+        addresses: [Ipv4Addr; 2],
+        form: Form,
+        layout: Layout,
+        more: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let mut settings = Settings::of(addresses);
         settings.extend(more);
         let running = match form {

@@ -7,7 +7,7 @@
 //! Servers are private to the test process, see `tests/servers`; nothing but loopback is used.
 
 mod api;
-mod browser;
+mod authority;
 pub mod chaos;
 mod cluster;
 mod connect;
@@ -22,7 +22,7 @@ mod settings;
 mod wait;
 
 pub use api::{Answer, Api};
-pub use browser::{Screen, Stage, Tab, Trouble, Visitor, in_browser, in_browser_with};
+pub use authority::{Authority, Issued};
 pub use cluster::Cluster;
 pub use connect::{Consent, Flow};
 pub use events::{Event, Events};

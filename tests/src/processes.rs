@@ -174,12 +174,12 @@ impl Hub {
             );
         }
         own.extend(more);
+        // `{role}` in a value is the member's: its certificate.
+        let variables = own
+            .variables()
+            .map(|(name, value)| (name, value.replace("{role}", role)));
         let mut command = Command::new(binary()?);
-        command
-            .arg(role)
-            .env_clear()
-            .envs(own.variables())
-            .env("RUST_BACKTRACE", "1");
+        command.arg(role).env_clear().envs(variables).env("RUST_BACKTRACE", "1");
         self.spawn(&name, command)
     }
 

@@ -38,6 +38,7 @@ impl Settings {
             // Tests ask more often than people do.
             .set("gateway.changes_per_minute_person", "100000")
             .set("gateway.changes_per_minute_workspace", "100000")
+            .set("gateway.requests_per_minute_address", "0")
             .set(
                 "keys.ring",
                 format!("test:{}", base64::engine::general_purpose::STANDARD.encode([7; 32])),

@@ -1,7 +1,6 @@
 //! Request bodies: JSON, read strictly. What cannot be read at all is 400, what reads but is not what we ask for is 422.
 
 use std::fmt;
-use std::time::Duration;
 
 use axum::body::{Body as HttpBody, Bytes};
 use axum::extract::{FromRequest, Request};
@@ -14,9 +13,6 @@ use serde_json::{Map, Value};
 
 use crate::problem::Problem;
 use crate::state::App;
-
-/// A body arrives within this, or its sender is too slow for us.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A JSON body of this shape.
 pub(crate) struct Body<T>(pub T);
@@ -32,7 +28,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
                 "send the body as application/json",
             ));
         }
-        let bytes = read(body, app.config.max_body_bytes).await?;
+        let bytes = read(body, app).await?;
         parse(&bytes).map(Self)
     }
 }
@@ -50,9 +46,10 @@ fn is_json(headers: &HeaderMap) -> bool {
         .eq_ignore_ascii_case("application/json")
 }
 
-/// Reads a body whole: not larger than `limit`, and not slower than [`PATIENCE`].
-pub(crate) async fn read(body: HttpBody, limit: usize) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(PATIENCE, Limited::new(body, limit).collect()).await {
+/// Reads a body whole: not larger than `gateway.max_body_bytes`, and not slower than `gateway.body_timeout`.
+pub(crate) async fn read(body: HttpBody, app: &App) -> Result<Bytes, Problem> {
+    let limit = app.config.max_body_bytes;
+    match tokio::time::timeout(app.config.body_timeout, Limited::new(body, limit).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::new(
             Code::PayloadTooLarge,

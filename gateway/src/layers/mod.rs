@@ -30,6 +30,7 @@ pub(crate) fn around(routes: Router<App>, app: &App) -> Router<App> {
         .layer(from_fn_with_state(app.clone(), limits::budget))
         .layer(from_fn_with_state(app.clone(), origin::check))
         .layer(from_fn_with_state(app.clone(), authenticate::recognise))
+        .layer(from_fn_with_state(app.clone(), limits::address))
         .layer(from_fn_with_state(app.clone(), time_limit))
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(from_fn_with_state(app.clone(), render::problems))

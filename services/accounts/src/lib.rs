@@ -80,7 +80,9 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let hub = build(&config, store::Store::new(db, cache), shutdown.clone());
     let tidying = tokio::spawn(tidy(hub.clone()));
     let pruning = tokio::spawn(prune(hub.clone(), config.section.events_kept));
-    let service = AccountsServiceServer::new(service::Service(hub.clone()));
+    let service = AccountsServiceServer::new(service::Service(hub.clone()))
+        .max_decoding_message_size(kit::grpc::REQUEST_LIMIT)
+        .max_encoding_message_size(kit::grpc::ANSWER_LIMIT);
     kit::grpc::server(common, listener, shutdown, POLICY, service).await?;
     let _ = tokio::join!(tidying, pruning);
     if !hub.tasks.drain(DRAIN).await {
@@ -96,7 +98,8 @@ fn build(config: &Config, store: store::Store, shutdown: CancellationToken) -> h
     hub::Hub {
         store,
         catalogue: catalogue::Catalogue::new(platforms.clone()),
-        tokens: TokensServiceClient::new(client(&common.peers.tokens)),
+        tokens: TokensServiceClient::new(client(&common.peers.tokens))
+            .max_decoding_message_size(kit::grpc::ANSWER_LIMIT),
         platforms,
         entitlements: EntitlementsServiceClient::new(client(&common.peers.entitlements)),
         clock: common.clock.clone(),

@@ -96,7 +96,9 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         clock: common.clock.clone(),
         relay,
     };
-    let service = EntitlementsServiceServer::new(service);
+    let service = EntitlementsServiceServer::new(service)
+        .max_decoding_message_size(kit::grpc::REQUEST_LIMIT)
+        .max_encoding_message_size(kit::grpc::ANSWER_LIMIT);
     kit::grpc::server(&common, listener, shutdown.clone(), service::POLICY, service).await?;
     let _ = tokio::join!(relaying, sweeping);
     Ok(())

@@ -97,6 +97,7 @@ const SETTINGS: &str = r#"
     ca = ""
     cert = ""
     key = ""
+    connection_lifetime = "1h"
     trust_network = false
 "#;
 

@@ -109,8 +109,9 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     tokio::spawn(confirmer.run(store, ended.clone()));
     begin(&engine, section.pace(audit_section.keep));
 
-    let service =
-        TokensServiceServer::new(service::Service::new(engine.clone())).max_decoding_message_size(grpc::MESSAGE_LIMIT);
+    let service = TokensServiceServer::new(service::Service::new(engine.clone()))
+        .max_decoding_message_size(grpc::REQUEST_LIMIT)
+        .max_encoding_message_size(grpc::ANSWER_LIMIT);
     let served = grpc::server(&common, listener, shutdown.clone(), POLICY, service).await;
     // Also when the server could not start: the work that nobody asks for ends by this.
     shutdown.cancel();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kit::grpc::{Client, Context, MESSAGE_LIMIT};
+use kit::grpc::{ANSWER_LIMIT, Client, Context};
 use proto::platforms::v1::platforms_service_client::PlatformsServiceClient;
 use proto::platforms::v1::{self as pb, Answers, Credential, Destination, DiscoverResponse, InterpretResponse};
 use tokio::sync::RwLock;
@@ -29,7 +29,7 @@ pub struct Platforms {
 impl Platforms {
     /// Connects when it is first used.
     pub fn new(client: Client) -> Self {
-        let client = PlatformsServiceClient::new(client).max_decoding_message_size(8 * MESSAGE_LIMIT);
+        let client = PlatformsServiceClient::new(client).max_decoding_message_size(ANSWER_LIMIT);
         Self {
             client,
             connectors: Arc::default(),

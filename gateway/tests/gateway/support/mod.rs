@@ -46,6 +46,7 @@ const SETTINGS: &str = r#"
     ca = ""
     cert = ""
     key = ""
+    connection_lifetime = "1h"
     trust_network = false
     [gateway]
     listen = "127.0.0.1:0"
@@ -54,9 +55,13 @@ const SETTINGS: &str = r#"
     apple_app_ids = ["TEAM.example"]
     android_apps = ["example=AA:BB"]
     header_timeout = "300ms"
+    body_timeout = "400ms"
     request_timeout = "5s"
     max_body_bytes = 16384
     max_connections = 64
+    max_connections_per_address = 8
+    proxies = 0
+    requests_per_minute_address = 0
     streams_per_person = 2
     stream_lifetime = "1h"
     stream_heartbeat = "15s"

@@ -285,7 +285,7 @@ fn common(folder: &str, url: &str, clock: Clock) -> Common {
         redis: serde_json::from_value(json!({ "url": "" })).unwrap(),
         auth: serde_json::from_value(auth).unwrap(),
         keys: serde_json::from_value(json!({ "ring": "", "file": "" })).unwrap(),
-        tls: serde_json::from_value(json!({ "mode": "off", "ca": "", "cert": "", "key": "", "trust_network": false }))
+        tls: serde_json::from_value(json!({ "mode": "off", "ca": "", "cert": "", "key": "", "connection_lifetime": "1h", "trust_network": false }))
             .unwrap(),
     };
     let peers = Peers {

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
 use super::{Error, check_url};
-use crate::grpc::tls::Certificates;
+use crate::grpc::tls::{Certificates, Files};
 use crate::seal::KeyRing;
 use crate::{Secret, db};
 
@@ -204,6 +205,9 @@ pub struct Tls {
     pub cert: String,
     /// PEM file of its key.
     pub key: String,
+    /// How long a connection may last.
+    #[serde(with = "crate::wire::human")]
+    pub connection_lifetime: Duration,
     /// With `off`: something else (a mesh) protects the network, so listening beyond loopback is fine.
     pub trust_network: bool,
 }
@@ -218,24 +222,20 @@ impl Tls {
         if !mutual {
             return Ok(None);
         }
-        let file = |key: &str, path: &str| {
-            if path.is_empty() {
-                return Err(Error::new(
-                    key,
-                    "is missing",
-                    "name a PEM file, or set tls.trust_network = true behind a mesh",
-                ));
-            }
-            std::fs::read_to_string(path)
-                .map(Secret::new)
-                .map_err(|error| Error::new(key, format!("cannot be read ({error})"), "name a readable PEM file"))
+        let file = |key: &str, path: &str| match path {
+            "" => Err(Error::new(
+                key,
+                "is missing",
+                "name a PEM file, or set tls.trust_network = true behind a mesh",
+            )),
+            path => Ok(PathBuf::from(path)),
         };
-        let (ca, cert, key) = (
-            file("tls.ca", &self.ca)?,
-            file("tls.cert", &self.cert)?,
-            file("tls.key", &self.key)?,
-        );
-        Ok(Some(Certificates::new(&ca, &cert, &key)))
+        let files = Files {
+            ca: file("tls.ca", &self.ca)?,
+            cert: file("tls.cert", &self.cert)?,
+            key: file("tls.key", &self.key)?,
+        };
+        Certificates::read(files, self.connection_lifetime).map(Some)
     }
 }
 

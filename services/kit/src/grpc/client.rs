@@ -49,7 +49,11 @@ type Key = (SocketAddr, usize);
 /// Keeps the channel's endpoints equal to the addresses that are there.
 async fn follow(urls: Vec<String>, common: Common, changes: Sender<Change<Key, Endpoint>>) {
     let mut known: BTreeMap<SocketAddr, String> = BTreeMap::new();
+    let mut version = None;
     loop {
+        // Other certificates are other connections: all are made anew, the old ones end with the calls that run on them.
+        let current = common.tls.as_ref().map(|certificates| certificates.current().version);
+        let is_anew = std::mem::replace(&mut version, current) != current;
         let wanted = alive(addresses(&urls).await).await;
         // With nothing found the old ones stay: calls then fail at once rather than wait for somebody to appear.
         if !wanted.is_empty() {
@@ -59,7 +63,7 @@ async fn follow(urls: Vec<String>, common: Common, changes: Sender<Change<Key, E
                 .copied()
                 .collect();
             for (address, url) in &wanted {
-                if !known.contains_key(address) && !insert(*address, url, &common, &changes).await {
+                if (is_anew || !known.contains_key(address)) && !insert(*address, url, &common, &changes).await {
                     return;
                 }
             }
@@ -96,7 +100,7 @@ fn endpoint(address: SocketAddr, url: &str, common: &Common) -> Option<Endpoint>
     let scheme = if common.tls.is_some() { "https" } else { "http" };
     let mut endpoint = Endpoint::from_shared(format!("{scheme}://{address}")).ok()?;
     if let Some(certificates) = &common.tls {
-        endpoint = endpoint.tls_config(certificates.client(&host)).ok()?;
+        endpoint = endpoint.tls_config(certificates.current().client(&host)).ok()?;
     }
     Some(
         endpoint

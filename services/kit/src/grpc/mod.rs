@@ -31,8 +31,12 @@ pub const DEV: &str = "dev";
 /// Stands in a [`Rule`] for the names in `auth.services`: composer, scheduler, analytics.
 pub const SERVICES: &str = "*";
 
-/// Largest message that a service takes or gives: `.max_decoding_message_size(MESSAGE_LIMIT)` on every server.
-pub const MESSAGE_LIMIT: usize = 1024 * 1024;
+/// Largest message that a service takes: `.max_decoding_message_size(REQUEST_LIMIT)` on every server. Receipts, the largest, are
+/// 64 KiB.
+pub const REQUEST_LIMIT: usize = 256 * 1024;
+/// Largest message that a service gives: `.max_encoding_message_size(ANSWER_LIMIT)` on every server. Lists come in pages; a
+/// person's pages and organisations are the longest that does not.
+pub const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
 const CALLER: &str = "x-socializioz-caller";
 const IDENTITY: &str = "x-socializioz-identity";

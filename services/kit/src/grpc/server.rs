@@ -12,6 +12,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use super::policy::{Policy, Rule};
+use super::tls;
 use crate::config::{Common, check_loopback};
 
 /// Streams that one connection may have open at a time.
@@ -60,7 +61,7 @@ where
 
     let mut server = Server::builder();
     if let Some(certificates) = &common.tls {
-        server = server.tls_config(certificates.server())?;
+        server = server.max_connection_age(certificates.lifetime());
     }
     let ended = shutdown.clone();
     let stop = async move {
@@ -70,7 +71,7 @@ where
             .set_service_status("", tonic_health::ServingStatus::NotServing)
             .await;
     };
-    let serving = server
+    let routes = server
         .max_concurrent_streams(STREAMS)
         .http2_max_header_list_size(16 * 1024)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
@@ -80,8 +81,19 @@ where
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
-        .add_service(service)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop);
+        .add_service(service);
+    let serving = async {
+        match &common.tls {
+            Some(certificates) => {
+                let incoming = tls::incoming(listener, certificates.clone());
+                routes.serve_with_incoming_shutdown(incoming, stop).await
+            }
+            None => {
+                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+                routes.serve_with_incoming_shutdown(incoming, stop).await
+            }
+        }
+    };
     tokio::select! {
         served = serving => Ok(served?),
         // Open streams (events) would hold the drain for ever.

@@ -320,6 +320,7 @@ fn common(place: &Place, platforms: &str, clock: &Clock, instance: &str) -> Comm
             ca: file(""),
             cert: file(""),
             key: file(""),
+            connection_lifetime: Duration::from_secs(3600),
             trust_network: false,
         },
     };
