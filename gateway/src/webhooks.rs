@@ -130,9 +130,10 @@ fn confirm(app: &App, events: &[PlatformEvent]) -> Response {
     Json(Deletion { url, confirmation_code }).into_response()
 }
 
-/// `GET /webhooks/deletions/{code}`: what a person is told who follows Meta's link.
+/// `GET /webhooks/deletions/{code}`: what a person is told who follows Meta's link. The same for every code: a request is
+/// confirmed only once it is done, so a guess tells nothing.
 async fn deletion(Path(code): Path<String>) -> Response {
-    format!("Request {code}: the access that was removed is destroyed here, and the personal data of it with it.\n")
+    format!("A request that was confirmed as {code} is done: the access that was given is removed, its tokens are destroyed.\n")
         .into_response()
 }
 

@@ -8,14 +8,17 @@
 
 mod api;
 mod authority;
+mod canaries;
 pub mod chaos;
 mod cluster;
+mod collector;
 mod connect;
 mod embedded;
 mod events;
 mod forms;
 mod processes;
 mod proxy;
+mod receiver;
 mod sandbox;
 mod servers;
 mod settings;
@@ -23,7 +26,9 @@ mod wait;
 
 pub use api::{Answer, Api};
 pub use authority::{Authority, Issued};
+pub use canaries::found;
 pub use cluster::Cluster;
+pub use collector::Collector;
 pub use connect::{Consent, Flow};
 pub use events::{Event, Events};
 pub use forms::{
@@ -32,6 +37,7 @@ pub use forms::{
 };
 pub use processes::{Hub, Layout, Role, binary};
 pub use proxy::Proxy;
+pub use receiver::{Received, Receiver, Reply};
 pub use sandbox::Sandbox;
 pub use settings::{Settings, addresses};
 pub use wait::{eventually, eventually_within};

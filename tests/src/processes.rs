@@ -251,14 +251,16 @@ impl Hub {
         Ok(())
     }
 
+    /// Id of a member's process.
+    pub fn id(&self, name: &str) -> anyhow::Result<u32> {
+        let members = self.members();
+        let member = members.iter().find(|member| member.name == name);
+        Ok(member.with_context(|| format!("no {name} runs"))?.child.id())
+    }
+
     /// Sends a member a signal by name: `TERM`, `STOP`, `CONT`.
     pub fn signal(&self, name: &str, signal: &str) -> anyhow::Result<()> {
-        let id = self
-            .members()
-            .iter()
-            .find(|member| member.name == name)
-            .map(|member| member.child.id());
-        let id = id.with_context(|| format!("no {name} runs"))?;
+        let id = self.id(name)?;
         ensure!(
             Command::new("kill")
                 .args(["-s", signal, &id.to_string()])
@@ -291,15 +293,7 @@ impl Hub {
 
     /// Resident memory of a member, in megabytes.
     pub fn memory(&self, name: &str) -> anyhow::Result<f64> {
-        let id = self
-            .members()
-            .iter()
-            .find(|member| member.name == name)
-            .map(|member| member.child.id());
-        let status = std::fs::read_to_string(format!(
-            "/proc/{}/status",
-            id.with_context(|| format!("no {name} runs"))?
-        ))?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id(name)?))?;
         let line = status
             .lines()
             .find_map(|line| line.strip_prefix("VmRSS:"))

@@ -3,11 +3,12 @@
 //! One test binary, because linking the hub ten times would cost more than the tests.
 
 mod access;
-mod browser;
+mod callbacks;
 mod chaos;
 mod connect;
 mod disconnect;
 mod fault_points;
+mod limits;
 mod mutual_tls;
 mod page;
 mod plans;
@@ -19,3 +20,4 @@ mod secrets;
 mod startup;
 mod tenancy;
 mod tokens;
+mod webhooks;

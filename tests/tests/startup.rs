@@ -5,7 +5,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use harness::{Outcome, Settings, addresses, binary, eventually};
+use harness::{Outcome, Settings, addresses, binary, eventually, separate_processes};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -104,6 +104,26 @@ async fn every_wrong_key_ends_the_start_with_one_line_that_names_it() -> Outcome
         ensure!(ended.promised.is_empty(), "{wrong:?} promised: {}", ended.promised);
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g5_a_process_leaves_no_core_dump_and_names_no_secret_in_its_arguments() -> Outcome {
+    separate_processes(async |_, processes| {
+        for name in ["tokens-0", "platforms-0", "gateway-0"] {
+            let proc = format!("/proc/{}", processes.id(name)?);
+            let limits = std::fs::read_to_string(format!("{proc}/limits"))?;
+            let core = limits.lines().find(|line| line.starts_with("Max core file size"));
+            let core: Vec<&str> = core.context("no limit")?.split_whitespace().collect();
+            ensure!(core[4..6] == ["0", "0"], "{name}: {core:?}");
+            let arguments = std::fs::read_to_string(format!("{proc}/cmdline"))?;
+            ensure!(
+                arguments.split('\0').filter(|one| !one.is_empty()).count() == 2,
+                "{arguments:?}"
+            );
+        }
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

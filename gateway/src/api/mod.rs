@@ -15,6 +15,7 @@ mod paging;
 pub(crate) mod path;
 mod platforms;
 pub(crate) mod sessions;
+mod webhook_endpoints;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -72,6 +73,17 @@ fn routes(app: Option<&App>) -> OpenApiRouter<App> {
         .routes(post(routes!(sessions::complete)))
         .routes(routes!(notifications::list))
         .routes(routes!(notifications::mark_read))
+        .routes(routes!(webhook_endpoints::list))
+        .routes(post(routes!(webhook_endpoints::create)))
+        .routes(routes!(
+            webhook_endpoints::read,
+            webhook_endpoints::update,
+            webhook_endpoints::remove
+        ))
+        .routes(post(routes!(webhook_endpoints::rotate)))
+        .routes(post(routes!(webhook_endpoints::ping)))
+        .routes(routes!(webhook_endpoints::deliveries))
+        .routes(post(routes!(webhook_endpoints::replay)))
         .routes(routes!(events::stream))
 }
 

@@ -72,6 +72,28 @@ pub(crate) struct InNotification {
     pub(crate) notification_id: String,
 }
 
+/// A webhook endpoint of a workspace.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct InEndpoint {
+    /// Id of the workspace.
+    pub(crate) workspace_id: String,
+    /// `whe_…`
+    pub(crate) endpoint_id: String,
+}
+
+/// What was sent to a webhook endpoint.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct InDelivery {
+    /// Id of the workspace.
+    pub(crate) workspace_id: String,
+    /// `whe_…`
+    pub(crate) endpoint_id: String,
+    /// `msg_…`
+    pub(crate) delivery_id: String,
+}
+
 /// A platform, seen from a workspace.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]

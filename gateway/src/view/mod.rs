@@ -15,6 +15,7 @@ mod session;
 mod summary;
 mod text;
 mod time;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ pub use session::{DestinationView, SessionResult, SessionView, session};
 pub use summary::{SummaryView, summary};
 pub use text::Locale;
 pub use time::Time;
+pub use webhook::{WebhookDeliveryView, WebhookEndpointView, WebhookSecretView, webhook_delivery, webhook_endpoint};
 
 /// Whose eyes a view is made for.
 #[derive(Clone)]

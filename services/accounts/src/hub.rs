@@ -21,6 +21,7 @@ use crate::model::health::{self, Facts};
 use crate::model::incident::{Announcement, Step, announcements};
 use crate::model::notices;
 use crate::store::{Change, Store, again};
+use crate::webhooks::Webhooks;
 
 /// Times and names that the configuration gives.
 #[derive(Clone)]
@@ -40,6 +41,7 @@ pub(crate) struct Settings {
 pub(crate) struct Hub {
     pub(crate) store: Store,
     pub(crate) catalogue: Catalogue,
+    pub(crate) webhooks: Webhooks,
     pub(crate) tokens: TokensServiceClient<Client>,
     pub(crate) platforms: PlatformsServiceClient<Client>,
     pub(crate) entitlements: EntitlementsServiceClient<Client>,

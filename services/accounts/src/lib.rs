@@ -14,6 +14,7 @@ mod service;
 mod store;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -77,26 +78,29 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let common = &config.common;
     let db = Db::connect(&common.database, "accounts", &MIGRATOR).await?;
     let cache = cache::Cache::new(Shared::connect(&common.redis, "accounts").await?);
-    let hub = build(&config, store::Store::new(db, cache), shutdown.clone());
+    let hub = build(&config, store::Store::new(db, cache), shutdown.clone())?;
+    hub.begin_webhooks().await?;
     let tidying = tokio::spawn(tidy(hub.clone()));
     let pruning = tokio::spawn(prune(hub.clone(), config.section.events_kept));
+    let sending = tokio::spawn(hub.courier().run(shutdown.clone()));
     let service = AccountsServiceServer::new(service::Service(hub.clone()))
         .max_decoding_message_size(kit::grpc::REQUEST_LIMIT)
         .max_encoding_message_size(kit::grpc::ANSWER_LIMIT);
     kit::grpc::server(common, listener, shutdown, POLICY, service).await?;
-    let _ = tokio::join!(tidying, pruning);
+    let _ = tokio::join!(tidying, pruning, sending);
     if !hub.tasks.drain(DRAIN).await {
         tracing::warn!(left = hub.tasks.len(), "connect sessions are left to the next start");
     }
     Ok(())
 }
 
-fn build(config: &Config, store: store::Store, shutdown: CancellationToken) -> hub::Hub {
+fn build(config: &Config, store: store::Store, shutdown: CancellationToken) -> anyhow::Result<hub::Hub> {
     let common = &config.common;
     let client = |urls: &str| kit::grpc::client(common, kit::grpc::ACCOUNTS, urls);
     let platforms = PlatformsServiceClient::new(client(&common.peers.platforms));
-    hub::Hub {
+    Ok(hub::Hub {
         store,
+        webhooks: webhooks::Webhooks::build(common)?,
         catalogue: catalogue::Catalogue::new(platforms.clone()),
         tokens: TokensServiceClient::new(client(&common.peers.tokens))
             .max_decoding_message_size(kit::grpc::ANSWER_LIMIT),
@@ -111,7 +115,7 @@ fn build(config: &Config, store: store::Store, shutdown: CancellationToken) -> h
             refresh_attempts: i32::try_from(config.refresh_attempts).unwrap_or(i32::MAX),
         }),
         shutdown,
-    }
+    })
 }
 
 /// Resumes what a former life of this instance left, then looks after what time and outages leave.
@@ -133,7 +137,12 @@ async fn tidy(hub: hub::Hub) {
 
 async fn prune(hub: hub::Hub, events_kept: Duration) {
     while hub.shutdown.run_until_cancelled(hub.clock.sleep(PRUNE)).await.is_some() {
-        if let Err(error) = hub.store.prune(millis(events_kept), hub.clock.now_ms()).await {
+        let now = hub.clock.now_ms();
+        let pruned = async {
+            hub.store.prune(millis(events_kept), now).await?;
+            hub.store.prune_deliveries(now).await
+        };
+        if let Err(error) = pruned.await {
             tracing::warn!(%error, "what is too old could not be cleared");
         }
     }

@@ -42,6 +42,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    kit::process::harden()?;
     let config = Config::load(arguments.config.as_deref())?;
     if let Some(Command::Admin { command }) = arguments.command {
         say(&admin::run(command, &config.common(Clock::system())?).await?);

@@ -127,7 +127,7 @@ impl Role {
                 return Err(Error::new("redis.url", "does not answer", remedy));
             }
         }
-        if matches!(self, Self::Tokens | Self::Platforms) {
+        if matches!(self, Self::Tokens | Self::Platforms | Self::Accounts) {
             common.key_ring()?;
         }
         Ok(())

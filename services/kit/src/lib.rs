@@ -11,6 +11,7 @@ pub mod http;
 pub mod id;
 pub mod identity;
 pub mod outbox;
+pub mod process;
 pub mod seal;
 pub mod secret;
 pub mod shared;

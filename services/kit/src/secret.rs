@@ -29,3 +29,15 @@ impl<'de> Deserialize<'de> for Secret {
         String::deserialize(deserializer).map(Self::new)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::{Debug, Display};
+
+    use super::Secret;
+
+    // S7: does not compile once a secret can be printed or serialised.
+    static_assertions::assert_not_impl_any!(Secret: Debug, Display, serde::Serialize, std::ops::Deref, AsRef<str>);
+    static_assertions::assert_not_impl_any!(crate::seal::KeyRing: Debug, Display, serde::Serialize);
+    static_assertions::assert_not_impl_any!(crate::grpc::tls::Certificates: Debug, Display, serde::Serialize);
+}

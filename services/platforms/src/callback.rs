@@ -164,6 +164,9 @@ fn tiktok(request: &VerifyCallbackRequest, app: Option<&App>, clock: &Clock) -> 
         _ => "",
     };
     let user = classify::text(&body["user_openid"]);
+    if user.is_empty() {
+        return Err(Failure::invalid("/body", "the callback names nobody"));
+    }
     let at = body["create_time"].as_i64().unwrap_or(0);
     Ok(vec![event(
         Kind::Deauthorized,

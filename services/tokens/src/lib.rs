@@ -79,6 +79,15 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let shared = Shared::connect(&common.redis, "tokens").await?;
     let clock = common.clock.clone();
     let store = store::Store::new(db.clone(), vault);
+    if let Some(missing) = store.missing_keys().await?.first() {
+        return Err(kit::config::Error::new(
+            "keys.ring",
+            format!("lacks the key {missing:?}, which still seals records"),
+            "put it back, run `socializioz admin rotate-keys`, and take it out when it is named as unused",
+        )
+        .into());
+    }
+    store.note_sealing_key().await?;
     let (memory, confirmer) = access::memory::memory();
     let (audit, writer) = audit::audit(audit_section.mode, clock.clone());
     let relay = Relay::new(db, clock.clone(), store::GRANT_CHANGE);

@@ -9,6 +9,7 @@ pub mod detach;
 pub mod events;
 pub mod exchanges;
 pub mod grants;
+pub mod keys;
 pub mod outcome;
 pub mod quarantine;
 pub mod reseal;

@@ -6,6 +6,7 @@ mod events;
 mod people;
 mod policy;
 mod posts;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -275,5 +276,97 @@ impl AccountsService for Service {
             .finish(&request.workspace_id, &request.key, request.answer.as_ref())
             .await?;
         Ok(Response::new(pb::FinishRequestResponse {}))
+    }
+
+    async fn list_webhook_endpoints(
+        &self,
+        request: Request<pb::ListWebhookEndpointsRequest>,
+    ) -> Answer<pb::ListWebhookEndpointsResponse> {
+        let (_, _, request) = by_person(request, |request| &request.workspace_id)?;
+        let endpoints = self.0.webhook_endpoints(&request.workspace_id).await?;
+        Ok(Response::new(pb::ListWebhookEndpointsResponse { endpoints }))
+    }
+
+    async fn get_webhook_endpoint(
+        &self,
+        request: Request<pb::GetWebhookEndpointRequest>,
+    ) -> Answer<pb::GetWebhookEndpointResponse> {
+        let (_, _, request) = by_person(request, |request| &request.workspace_id)?;
+        let store = &self.0.store;
+        let row = store
+            .webhook_endpoint(&request.workspace_id, &request.endpoint_id)
+            .await?;
+        Ok(Response::new(pb::GetWebhookEndpointResponse {
+            endpoint: Some(row.shown()),
+        }))
+    }
+
+    async fn create_webhook_endpoint(
+        &self,
+        request: Request<pb::CreateWebhookEndpointRequest>,
+    ) -> Answer<pb::CreateWebhookEndpointResponse> {
+        let (_, person, request) = by_person(request, |request| &request.workspace_id)?;
+        Ok(Response::new(self.0.create_webhook_endpoint(&person, request).await?))
+    }
+
+    async fn update_webhook_endpoint(
+        &self,
+        request: Request<pb::UpdateWebhookEndpointRequest>,
+    ) -> Answer<pb::UpdateWebhookEndpointResponse> {
+        let (_, _, request) = by_person(request, |request| &request.workspace_id)?;
+        let endpoint = self.0.update_webhook_endpoint(request).await?;
+        Ok(Response::new(pb::UpdateWebhookEndpointResponse {
+            endpoint: Some(endpoint),
+        }))
+    }
+
+    async fn delete_webhook_endpoint(
+        &self,
+        request: Request<pb::DeleteWebhookEndpointRequest>,
+    ) -> Answer<pb::DeleteWebhookEndpointResponse> {
+        let (_, _, request) = by_person(request, |request| &request.workspace_id)?;
+        let store = &self.0.store;
+        store
+            .remove_webhook_endpoint(&request.workspace_id, &request.endpoint_id)
+            .await?;
+        Ok(Response::new(pb::DeleteWebhookEndpointResponse {}))
+    }
+
+    async fn rotate_webhook_secret(
+        &self,
+        request: Request<pb::RotateWebhookSecretRequest>,
+    ) -> Answer<pb::RotateWebhookSecretResponse> {
+        let (_, _, request) = by_person(request, |request| &request.workspace_id)?;
+        Ok(Response::new(self.0.rotate_webhook_secret(&request).await?))
+    }
+
+    async fn ping_webhook_endpoint(
+        &self,
+        request: Request<pb::PingWebhookEndpointRequest>,
+    ) -> Answer<pb::PingWebhookEndpointResponse> {
+        let (_, _, request) = by_person(request, |request| &request.workspace_id)?;
+        let delivery = self.0.ping_webhook_endpoint(&request).await?;
+        Ok(Response::new(pb::PingWebhookEndpointResponse {
+            delivery: Some(delivery),
+        }))
+    }
+
+    async fn list_webhook_deliveries(
+        &self,
+        request: Request<pb::ListWebhookDeliveriesRequest>,
+    ) -> Answer<pb::ListWebhookDeliveriesResponse> {
+        let (_, _, request) = by_person(request, |request| &request.workspace_id)?;
+        Ok(Response::new(self.0.webhook_deliveries(&request).await?))
+    }
+
+    async fn replay_webhook_delivery(
+        &self,
+        request: Request<pb::ReplayWebhookDeliveryRequest>,
+    ) -> Answer<pb::ReplayWebhookDeliveryResponse> {
+        let (_, _, request) = by_person(request, |request| &request.workspace_id)?;
+        let delivery = self.0.replay_webhook_delivery(&request).await?;
+        Ok(Response::new(pb::ReplayWebhookDeliveryResponse {
+            delivery: Some(delivery),
+        }))
     }
 }

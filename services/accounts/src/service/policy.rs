@@ -153,6 +153,52 @@ pub const POLICY: &[Rule] = &[
         callers: &[GATEWAY],
         person: Need::Anybody,
     },
+    // Whoever names addresses sees what is sent to them, secrets aside.
+    Rule {
+        rpc: "ListWebhookEndpoints",
+        callers: &[GATEWAY],
+        person: Need::Role(Role::Admin),
+    },
+    Rule {
+        rpc: "GetWebhookEndpoint",
+        callers: &[GATEWAY],
+        person: Need::Role(Role::Admin),
+    },
+    Rule {
+        rpc: "CreateWebhookEndpoint",
+        callers: &[GATEWAY],
+        person: Need::Role(Role::Admin),
+    },
+    Rule {
+        rpc: "UpdateWebhookEndpoint",
+        callers: &[GATEWAY],
+        person: Need::Role(Role::Admin),
+    },
+    Rule {
+        rpc: "DeleteWebhookEndpoint",
+        callers: &[GATEWAY],
+        person: Need::Role(Role::Admin),
+    },
+    Rule {
+        rpc: "RotateWebhookSecret",
+        callers: &[GATEWAY],
+        person: Need::Role(Role::Admin),
+    },
+    Rule {
+        rpc: "PingWebhookEndpoint",
+        callers: &[GATEWAY],
+        person: Need::Role(Role::Admin),
+    },
+    Rule {
+        rpc: "ListWebhookDeliveries",
+        callers: &[GATEWAY],
+        person: Need::Role(Role::Admin),
+    },
+    Rule {
+        rpc: "ReplayWebhookDelivery",
+        callers: &[GATEWAY],
+        person: Need::Role(Role::Admin),
+    },
 ];
 
 #[cfg(test)]

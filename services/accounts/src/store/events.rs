@@ -194,7 +194,7 @@ impl Change {
             .bind(i64::from(incident::is_notable(told.event)))
             .execute(&mut *self.tx)
             .await?;
-        Ok(())
+        self.put_webhooks(number, told, account, actor).await
     }
 
     /// Writes what is told of an account: events, and a notification for everything that is shown as a toast.

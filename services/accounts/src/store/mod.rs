@@ -11,6 +11,7 @@ pub(crate) mod people;
 pub(crate) mod posts;
 pub(crate) mod sessions;
 pub(crate) mod sweep;
+pub(crate) mod webhooks;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -80,7 +80,7 @@ impl World {
             check_interval,
             refresh_attempts: 3,
         };
-        let hub = crate::build(&config, store, CancellationToken::new());
+        let hub = crate::build(&config, store, CancellationToken::new()).unwrap();
         let workspace = id::new("ws", &Clock::system());
         let world = Self {
             hub,

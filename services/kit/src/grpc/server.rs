@@ -83,15 +83,12 @@ where
         .add_service(reflection().build_v1alpha()?)
         .add_service(service);
     let serving = async {
-        match &common.tls {
-            Some(certificates) => {
-                let incoming = tls::incoming(listener, certificates.clone());
-                routes.serve_with_incoming_shutdown(incoming, stop).await
-            }
-            None => {
-                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-                routes.serve_with_incoming_shutdown(incoming, stop).await
-            }
+        if let Some(certificates) = &common.tls {
+            let incoming = tls::incoming(listener, certificates.clone());
+            routes.serve_with_incoming_shutdown(incoming, stop).await
+        } else {
+            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+            routes.serve_with_incoming_shutdown(incoming, stop).await
         }
     };
     tokio::select! {

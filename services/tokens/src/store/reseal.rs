@@ -18,6 +18,7 @@ impl Store {
         for column in SEALED {
             resealed += self.reseal_column(column, &mut used).await?;
         }
+        self.forget_keys(&used).await?;
         Ok((resealed, used))
     }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod abuse;
+
 use std::time::Duration;
 
 use kit::config::{Common, Layers, Peers, Sections};
