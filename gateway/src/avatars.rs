@@ -97,7 +97,7 @@ impl Avatars {
     }
 
     /// https on its own port at a listed name; addresses and anything odd are not names of a platform.
-    fn allows(&self, url: &Url) -> bool {
+    pub(crate) fn allows(&self, url: &Url) -> bool {
         match (url.scheme(), url.host()) {
             ("https", Some(Host::Domain(host))) => {
                 url.port().is_none() && self.lists(host) && self.http.check(url).is_ok()

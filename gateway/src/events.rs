@@ -94,7 +94,7 @@ fn lifetime(app: &App, viewer: &Viewer) -> Duration {
     left.map_or(lifetime, |left| left.min(lifetime))
 }
 
-fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     let Some(value) = headers.get("last-event-id") else {
         return Ok(None);
     };

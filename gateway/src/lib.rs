@@ -11,6 +11,8 @@ pub mod config;
 pub(crate) mod cookies;
 mod dev;
 pub(crate) mod events;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub(crate) mod idempotency;
 pub(crate) mod layers;
 pub(crate) mod limits;

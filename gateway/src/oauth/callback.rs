@@ -20,11 +20,11 @@ const LONGEST_ERROR: usize = 64;
 
 /// What a platform may say, each at most once.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Parameters {
-    state: String,
-    code: String,
+pub(crate) struct Parameters {
+    pub(crate) state: String,
+    pub(crate) code: String,
     /// One word; never shown.
-    error: String,
+    pub(crate) error: String,
 }
 
 pub(super) async fn answer(
@@ -132,7 +132,7 @@ fn is_prefetch(headers: &HeaderMap) -> bool {
 }
 
 /// Reads the query strictly: what stands twice, is too long or no plain text comes from no platform.
-fn parse(query: &str) -> Result<Parameters, Problem> {
+pub(crate) fn parse(query: &str) -> Result<Parameters, Problem> {
     let one = |name: &str, longest: usize| {
         let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(found, _)| found == name);
         let value = values.next().map(|(_, value)| value.into_owned()).unwrap_or_default();

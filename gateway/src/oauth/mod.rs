@@ -13,6 +13,8 @@ use axum::routing::get;
 use http::{HeaderValue, StatusCode, header};
 use proto::accounts::v1::{Channel, ConnectSession, GetConnectSessionRequest, SessionStatus};
 
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use callback::parse as parse_callback;
 pub(crate) use transaction::Transaction;
 
 use crate::api::Path;

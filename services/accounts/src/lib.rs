@@ -8,6 +8,8 @@ mod cache;
 mod catalogue;
 mod connect;
 pub mod error;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod hub;
 mod model;
 mod service;

@@ -6,6 +6,8 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod error;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod grpc;
 pub mod http;
 pub mod id;

@@ -1,15 +1,21 @@
 //! Promises about bytes that others make, one function a reader: each takes any bytes and panics when its promise is broken.
 //! Called by the fuzz targets in `fuzz/`, and by tests with everything that those found. Not compiled into the service.
 
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proto::common::v1::ErrorClass::{AppMisconfigured, NotExtended, RateLimited, Transient};
 use proto::platforms::v1::{Answers, Credential, Delivery, RawAnswer};
 use serde_json::Value;
 
-use crate::platforms;
+use crate::{platforms, signature};
 
 /// What the grant holds while the bytes are read.
 const OLD_ACCESS: &str = "SBXaccessBefore";
 const OLD_REFRESH: &str = "SBXrefreshBefore";
+/// Our app's secret, and the time, while calls are verified.
+const SECRET: &str = "sandbox-app-secret-0001";
+const NOW: i64 = 1_790_000_000_000;
 
 /// What a token endpoint answers to a refresh: read by every connector, under statuses of each kind (FAULTS R10–R12).
 ///
@@ -102,6 +108,53 @@ fn answers(status: u32, body: &[u8]) -> Answers {
     }
 }
 
+/// Meta's `signed_request` (FAULTS F1, F2): believed only with a signature over these very characters, by one of our secrets,
+/// and with the one algorithm.
+///
+/// # Panics
+///
+/// When a promise is broken.
+pub fn signed_request(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Some(payload) = signature::signed_request([SECRET].into_iter(), &text) else {
+        return;
+    };
+    let (given, signed) = text.split_once('.').expect("two parts");
+    let ours = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), signed.as_bytes());
+    let given = URL_SAFE_NO_PAD.decode(given.trim_end_matches('=')).expect("base64url");
+    assert_eq!(given, ours.as_ref(), "a forged request is believed");
+    let algorithm = payload["algorithm"].as_str().expect("an algorithm");
+    assert!(algorithm.eq_ignore_ascii_case("HMAC-SHA256"), "{algorithm}");
+}
+
+/// TikTok's signature, a line, and the body after it (FAULTS F1, F3): believed only over these very bytes and within five minutes.
+///
+/// # Panics
+///
+/// When a promise is broken.
+pub fn tiktok_signature(bytes: &[u8]) {
+    let at = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (header, body) = bytes.split_at(at);
+    let (header, body) = (String::from_utf8_lossy(header), body.get(1..).unwrap_or_default());
+    if !signature::tiktok([SECRET].into_iter(), &header, body, NOW) {
+        return;
+    }
+    let part = |name: &str| {
+        let mut parts = header.split(',').map(str::trim);
+        parts.find_map(|part| part.strip_prefix(name)).expect("both parts")
+    };
+    let (time, given) = (part("t="), part("s="));
+    let signed = [time.as_bytes(), b".", body].concat();
+    let ours = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), &signed);
+    assert_eq!(
+        hex::decode(given).expect("hex"),
+        ours.as_ref(),
+        "a forged call is believed"
+    );
+    let age = time.parse::<i64>().expect("a time") - NOW / 1000;
+    assert!(age.abs() <= 300, "{age} seconds");
+}
+
 #[cfg(test)]
 #[path = "../../../fuzz/replay.rs"]
 mod replay;
@@ -113,5 +166,15 @@ mod tests {
     #[test]
     fn r10_r11_r12_hold_for_everything_in_the_corpus() {
         replay("token_reply", super::token_reply);
+    }
+
+    #[test]
+    fn f1_f2_hold_for_every_request_in_the_corpus() {
+        replay("signed_request", super::signed_request);
+    }
+
+    #[test]
+    fn f1_f3_hold_for_every_call_in_the_corpus() {
+        replay("tiktok_signature", super::tiktok_signature);
     }
 }

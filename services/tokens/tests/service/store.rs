@@ -379,6 +379,54 @@ async fn g8_a_credential_in_another_row_or_of_another_generation_does_not_open()
 }
 
 #[tokio::test]
+async fn g9_an_older_credential_put_back_into_its_own_row_does_not_open() {
+    for world in worlds(false).await {
+        let grant = world.connect("demo", "cs_1", 1).await;
+        let read = "SELECT sealed_credential FROM grants WHERE id = $1";
+        let older: Vec<u8> = sqlx::query_scalar(read)
+            .bind(&grant.id)
+            .fetch_one(world.db.pool())
+            .await
+            .unwrap();
+        let attempt = world.claimed(&grant, "att_1").await;
+        world.apply(&attempt, 2).await;
+        let current = world.store.grant("demo", &grant.id).await.unwrap().unwrap();
+        assert!(world.store.credential(&current).is_ok());
+        sqlx::query("UPDATE grants SET sealed_credential = $2 WHERE id = $1")
+            .bind(&grant.id)
+            .bind(older)
+            .execute(world.db.pool())
+            .await
+            .unwrap();
+        let back = world.store.grant("demo", &grant.id).await.unwrap().unwrap();
+        assert!(world.store.credential(&back).is_err(), "a spent credential opens");
+    }
+}
+
+#[tokio::test]
+async fn g12_a_ring_without_a_key_that_still_seals_something_is_noticed() {
+    for world in worlds(false).await {
+        let with = |ring: &[&str]| {
+            let ring = KeyRing::parse(ring.iter().copied()).unwrap();
+            Store::new(world.db.clone(), Vault::new(ring))
+        };
+        let (old, both, new) = (with(&[OLD]), with(&[NEW, OLD]), with(&[NEW]));
+        old.note_sealing_key().await.unwrap();
+        world.connect("demo", "cs_1", 1).await;
+        both.note_sealing_key().await.unwrap();
+        assert!(both.missing_keys().await.unwrap().is_empty());
+        assert_eq!(new.missing_keys().await.unwrap(), ["old"]);
+        both.reseal().await.unwrap();
+        assert!(new.missing_keys().await.unwrap().is_empty());
+        assert_eq!(
+            old.missing_keys().await.unwrap(),
+            ["new"],
+            "a replica with the old ring alone"
+        );
+    }
+}
+
+#[tokio::test]
 async fn g10_g12_everything_is_sealed_anew_and_only_then_the_old_key_is_unused() {
     for world in worlds(false).await {
         let grant = world.connect("demo", "cs_1", 1).await;

@@ -1,0 +1,4 @@
+//! A signed identity.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kit::fuzz::identity(bytes));
