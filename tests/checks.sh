@@ -83,10 +83,16 @@ check_dockerfile() {
 
 # Renders the manifests and holds them against the schemas of Kubernetes itself, which the package carries.
 check_kubernetes() {
-    local program rendered code=0
+    local program rendered overlay code=0
     command -v kubectl >/dev/null || { echo "kubectl is not installed"; return 77; }
     rendered=$(mktemp)
     kubectl kustomize deploy/kubernetes >"$rendered" || return 1
+    # The same with the hub's own mutual TLS.
+    overlay=$(mktemp -d -p deploy)
+    printf 'resources: [../kubernetes]\ncomponents: [../kubernetes/mutual-tls]\n' >"$overlay/kustomization.yaml"
+    { echo "---"; kubectl kustomize "$overlay"; } >>"$rendered" || code=1
+    rm -rf "$overlay"
+    [ "$code" = 0 ] || return 1
     program=$(python_tool "kubernetes-validate==$kubernetes_validate" kubernetes-validate) ||
         { echo "they render; kubernetes-validate cannot be installed (python3 -m pip)"; return 77; }
     PYTHONPATH=$tools/kubernetes-validate==$kubernetes_validate "$program" --strict -k "$kubernetes" "$rendered" || code=1
@@ -102,13 +108,13 @@ check_api() {
     folder=$(mktemp -d)
     # An address of its own: the tests take 127.1 to 127.254.
     local host=127.255.$((RANDOM % 250)).1
-    local settings=(gateway.listen=$host:8080 sandbox.listen=$host:8090 metrics.listen=$host:9464
+    local settings=("gateway.listen=$host:8080" "sandbox.listen=$host:8090" "metrics.listen=$host:9464"
         gateway.changes_per_minute_person=0 gateway.changes_per_minute_workspace=0 gateway.requests_per_minute_address=0)
     for service in accounts:50051 tokens:50052 platforms:50053 entitlements:50054; do
         settings+=("${service%:*}.listen=$host:${service#*:}")
     done
     (
-        cd "$folder"
+        cd "$folder" || exit
         for setting in "${settings[@]}"; do
             name=${setting%%=*}
             name=${name^^}

@@ -8,6 +8,7 @@ mod chaos;
 mod connect;
 mod disconnect;
 mod fault_points;
+mod keys;
 mod limits;
 mod mutual_tls;
 mod page;

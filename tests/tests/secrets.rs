@@ -11,9 +11,8 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
 /// How every token of the imitated platforms begins, refresh tokens too.
-const MARKS: [&str; 7] = [
+const MARKS: [&str; 6] = [
     "SBXEAA",
-    "SBXIG",
     "SBXTTact",
     "SBXTTrft",
     "SBXXaccess",
@@ -138,8 +137,9 @@ async fn stored(processes: &Hub, folder: &std::path::Path) -> anyhow::Result<Vec
         .get_multiplexed_async_connection()
         .await?;
     // Compressed, a text would not be found.
-    let plain = ["CONFIG", "SET", "rdbcompression", "no"];
-    redis::cmd(plain[0]).arg(&plain[1..]).exec_async(&mut redis).await?;
+    let mut plain = redis::cmd("CONFIG");
+    plain.arg("SET").arg("rdbcompression").arg("no");
+    plain.exec_async(&mut redis).await?;
     redis::cmd("SAVE").exec_async(&mut redis).await?;
     ensure!(processes.folder().join("dump.rdb").exists(), "Redis kept nothing");
     let data = PathBuf::from(data);
@@ -176,11 +176,12 @@ async fn s1_g1_g6_no_token_code_or_state_is_found_anywhere_in_any_form() -> Outc
                 ensure!(!hits.is_empty(), "{} was not really looked at", place.display());
             }
             places.extend(stored);
+        } else {
+            ensure!(
+                !found(id, &places)?.is_empty(),
+                "the databases were not really looked at"
+            );
         }
-        ensure!(
-            !found(id, &places[..1])?.is_empty(),
-            "the databases or logs were not looked at"
-        );
         let hits = found(&canaries.secret, &places)?;
         ensure!(hits.is_empty(), "{hits:#?}");
         Ok(())

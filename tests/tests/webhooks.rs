@@ -28,17 +28,22 @@ async fn delivery(owner: &Api, endpoint: &str, status: &str) -> anyhow::Result<V
     .await
 }
 
-/// Lets a day and more pass, so that each next try becomes due.
-async fn wait_out(hub: &Cluster, owner: &Api, endpoint: &str, status: &str) -> anyhow::Result<Value> {
-    eventually(&format!("a delivery is {status}"), async || {
-        hub.advance(10 * HOUR).await?;
-        let list = owner
-            .get(&format!("{endpoint}/deliveries?status={status}"))
-            .await?
-            .ok()?;
-        Ok(list["data"].as_array().and_then(|all| all.first().cloned()))
-    })
-    .await
+/// Longer than the time until each next try.
+const WAITS: [u64; 11] = [10, 60, 300, 900, 2700, 5400, 10_800, 18_000, 36_000, 37_800, 0];
+
+/// Lets all tries of a ping fail, and the day pass that they take; the dead delivery.
+async fn exhaust(hub: &Cluster, owner: &Api, endpoint: &str) -> anyhow::Result<Value> {
+    owner.post(&format!("{endpoint}/pings"), json!({})).await?.ok()?;
+    for (n, wait) in WAITS.into_iter().enumerate() {
+        let path = format!("{endpoint}/deliveries?limit=1");
+        eventually(&format!("try {} has failed", n + 1), async || {
+            let newest = &owner.get(&path).await?.ok()?["data"][0];
+            Ok((newest["attempts"] == n + 1).then_some(()))
+        })
+        .await?;
+        hub.advance(Duration::from_secs(wait)).await?;
+    }
+    delivery(owner, endpoint, "dead").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,9 +96,14 @@ async fn a_message_that_was_not_taken_comes_again_under_its_id() -> Outcome {
         let (path, secret) = endpoint(&owner, receiver.url("hook"), &[]).await?;
         receiver.next([Reply::Status(500), Reply::Elsewhere, Reply::Status(503)]);
         owner.post(&format!("{path}/pings"), json!({})).await?.ok()?;
-        for count in 1..=4 {
-            receiver.of_type("ping", count).await?;
-            hub.advance(Duration::from_secs(900)).await?;
+        for (n, wait) in WAITS.into_iter().take(3).enumerate() {
+            let path = format!("{path}/deliveries?limit=1");
+            eventually(&format!("try {} is settled", n + 1), async || {
+                let newest = &owner.get(&path).await?.ok()?["data"][0];
+                Ok((newest["attempts"] == n + 1).then_some(()))
+            })
+            .await?;
+            hub.advance(Duration::from_secs(wait)).await?;
         }
         let delivered = delivery(&owner, &path, "delivered").await?;
         let received = receiver.received();
@@ -122,8 +132,7 @@ async fn a_message_that_nobody_takes_for_a_day_is_dead_and_can_be_sent_again() -
         let (owner, receiver) = (hub.owner("bakery"), Receiver::start().await?);
         let (path, secret) = endpoint(&owner, receiver.url("hook"), &[]).await?;
         receiver.usually(Reply::Status(500));
-        owner.post(&format!("{path}/pings"), json!({})).await?.ok()?;
-        let dead = wait_out(hub, &owner, &path, "dead").await?;
+        let dead = exhaust(hub, &owner, &path).await?;
         ensure!(dead["attempts"] == 11 && dead["last_status"] == 500, "{dead}");
         ensure!(receiver.received().len() == 11);
         let failing = owner.get(&path).await?.ok()?;
@@ -195,8 +204,7 @@ async fn an_endpoint_that_is_gone_or_takes_nothing_for_days_is_given_up_and_that
         ensure!(owner.get(&gone).await?.ok()?["status"] == "given_up");
         // What takes nothing for five days.
         receiver.usually(Reply::Status(500));
-        owner.post(&format!("{witness}/pings"), json!({})).await?.ok()?;
-        wait_out(hub, &owner, &witness, "dead").await?;
+        exhaust(hub, &owner, &witness).await?;
         hub.advance(6 * 24 * HOUR).await?;
         owner.post(&format!("{witness}/pings"), json!({})).await?.ok()?;
         eventually("it is given up", async || {

@@ -85,6 +85,7 @@ pub(crate) struct InEndpoint {
 /// What was sent to a webhook endpoint.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
+#[allow(clippy::struct_field_names, reason = "named as the path names them")]
 pub(crate) struct InDelivery {
     /// Id of the workspace.
     pub(crate) workspace_id: String,

@@ -65,7 +65,7 @@ pub(crate) struct ChangedEndpoint {
 #[into_params(parameter_in = Query)]
 pub(crate) struct Deliveries {
     /// Only those.
-    #[param(required = false)]
+    #[param(required = false, inline)]
     status: Option<DeliveryState>,
     /// How many, 1 to 100; more is taken as 100, less as 1.
     #[param(required = false)]

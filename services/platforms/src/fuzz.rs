@@ -1,6 +1,8 @@
 //! Promises about bytes that others make, one function a reader: each takes any bytes and panics when its promise is broken.
 //! Called by the fuzz targets in `fuzz/`, and by tests with everything that those found. Not compiled into the service.
 
+#![allow(clippy::expect_used, reason = "a broken promise panics")]
+
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -98,7 +98,8 @@ impl Hub {
         if request.enabled && row.status != "enabled" {
             row.failing_since_ms = 0;
         }
-        row.status = if request.enabled { "enabled" } else { "disabled" }.to_owned();
+        let status = if request.enabled { "enabled" } else { "disabled" };
+        status.clone_into(&mut row.status);
         self.store.set_webhook_endpoint(&row, self.clock.now_ms()).await?;
         Ok(row.shown())
     }

@@ -116,7 +116,6 @@ impl From<DeliveryRow> for pb::WebhookDelivery {
 }
 
 /// A delivery on its way, with what it is signed with.
-#[derive(sqlx::FromRow)]
 pub(crate) struct Due {
     pub(crate) workspace_id: String,
     pub(crate) endpoint_id: String,
@@ -128,6 +127,22 @@ pub(crate) struct Due {
     secret_generation: i64,
     former_secret: Vec<u8>,
     former_until_ms: i64,
+}
+
+impl Due {
+    /// What it is signed with: the secret, and its predecessor for a while.
+    pub(crate) fn secrets(&self, webhooks: &Webhooks, now_ms: i64) -> Result<Vec<Secret>, Error> {
+        let place = |generation| Place {
+            workspace_id: &self.workspace_id,
+            endpoint_id: &self.endpoint_id,
+            generation,
+        };
+        let mut secrets = vec![webhooks.open(place(self.secret_generation), &self.secret)?];
+        if self.former_until_ms > now_ms {
+            secrets.push(webhooks.open(place(self.secret_generation - 1), &self.former_secret)?);
+        }
+        Ok(secrets)
+    }
 }
 
 /// What became of one try.
@@ -376,20 +391,6 @@ impl Store {
             });
         }
         Ok(due)
-    }
-
-    /// What a delivery is signed with: the secret, and its predecessor for a while.
-    pub(crate) fn webhook_secrets(&self, due: &Due, webhooks: &Webhooks, now_ms: i64) -> Result<Vec<Secret>, Error> {
-        let place = |generation| Place {
-            workspace_id: &due.workspace_id,
-            endpoint_id: &due.endpoint_id,
-            generation,
-        };
-        let mut secrets = vec![webhooks.open(place(due.secret_generation), &due.secret)?];
-        if due.former_until_ms > now_ms {
-            secrets.push(webhooks.open(place(due.secret_generation - 1), &due.former_secret)?);
-        }
-        Ok(secrets)
     }
 
     /// Keeps what became of a try, and gives up an endpoint that took nothing for days or said that it is gone.

@@ -87,10 +87,10 @@ impl Courier {
     async fn send(&self, due: &Due) -> Result<Outcome, Error> {
         let now = self.clock.now_ms();
         let timestamp = now / 1000;
-        let secrets = self.store.webhook_secrets(due, &self.webhooks, now)?;
+        let secrets = due.secrets(&self.webhooks, now)?;
         let Ok(request) = due
             .url
-            .parse()
+            .parse::<url::Url>()
             .map_err(drop)
             .and_then(|url| self.webhooks.http.request(Method::POST, url).map_err(drop))
         else {

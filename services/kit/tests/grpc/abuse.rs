@@ -119,11 +119,11 @@ async fn d04_odd_frames_headers_and_timeouts_get_clean_answers() {
     let proper = frame(0, &in_demo().encode_to_vec());
     for (headers, body) in [
         (&[("content-type", "text/plain")][..], proper.clone()),
-        (&[], proper[..3].to_vec()),
-        (&[], proper[..proper.len() - 1].to_vec()),
-        (&[], Vec::new()),
-        (&[], frame(7, b"x")),
-        (&[], vec![0, 0xff, 0xff, 0xff, 0xff]),
+        (&[][..], proper[..3].to_vec()),
+        (&[][..], proper[..proper.len() - 1].to_vec()),
+        (&[][..], Vec::new()),
+        (&[][..], frame(7, b"x")),
+        (&[][..], vec![0, 0xff, 0xff, 0xff, 0xff]),
     ] {
         let answer = ask(&sender, request(headers), body).await.unwrap();
         assert_ne!(answer, FINE, "{headers:?}");
