@@ -29,6 +29,9 @@ pub struct Section {
     /// A body that has not arrived whole after this is refused.
     #[serde(with = "kit::wire::human")]
     pub body_timeout: Duration,
+    /// A client that takes nothing of its answer for this long is closed.
+    #[serde(with = "kit::wire::human")]
+    pub write_timeout: Duration,
     /// A request that has no answer after this fails; streams have their own end.
     #[serde(with = "kit::wire::human")]
     pub request_timeout: Duration,

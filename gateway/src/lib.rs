@@ -18,6 +18,7 @@ pub(crate) mod layers;
 pub(crate) mod limits;
 pub(crate) mod oauth;
 pub mod page;
+pub(crate) mod patience;
 pub(crate) mod places;
 pub mod problem;
 pub mod serve;

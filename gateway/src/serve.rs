@@ -26,6 +26,7 @@ use crate::auth::Auth;
 use crate::avatars::{self, Avatars};
 use crate::config::{Links, Section};
 use crate::limits::Peer;
+use crate::patience::Patient;
 use crate::places::Places;
 use crate::problem::Problem;
 use crate::state::{App, Parts};
@@ -153,7 +154,7 @@ async fn accept(app: &App, listener: TcpListener, shutdown: CancellationToken) {
         let Some(guest) = guests.enter(peer.ip()) else {
             continue;
         };
-        let connection = graceful.watch(connection(stream, peer.ip(), routes.clone(), app.config.header_timeout));
+        let connection = graceful.watch(connection(&app.config, stream, peer.ip(), routes.clone()));
         tokio::spawn(async move {
             // A client that goes away is no event.
             let _ = connection.await;
@@ -168,12 +169,12 @@ async fn accept(app: &App, listener: TcpListener, shutdown: CancellationToken) {
 
 /// hyper by hand rather than `axum::serve`, which has no time-out for headers.
 fn connection(
+    config: &Section,
     stream: TcpStream,
     peer: IpAddr,
     routes: Router,
-    header_timeout: Duration,
 ) -> hyper::server::conn::http1::Connection<
-    TokioIo<TcpStream>,
+    TokioIo<Patient>,
     TowerToHyperService<
         impl tower::Service<http::Request<Incoming>, Response = Response, Error = std::convert::Infallible, Future: Send>
         + Clone
@@ -187,8 +188,11 @@ fn connection(
     });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
+        .header_read_timeout(config.header_timeout)
         .max_buf_size(LARGEST_HEAD)
         .max_headers(MOST_HEADERS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .serve_connection(
+            TokioIo::new(Patient::new(stream, config.write_timeout)),
+            TowerToHyperService::new(service),
+        )
 }

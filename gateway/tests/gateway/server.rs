@@ -155,6 +155,29 @@ async fn d09_an_address_holds_so_many_connections_and_a_closed_one_frees_its_pla
 }
 
 #[tokio::test]
+async fn d08_a_client_that_never_reads_is_let_go_with_its_place() {
+    let (address, _shutdown, _serving) = served_with(&[("GATEWAY__MAX_CONNECTIONS_PER_ADDRESS", "1")]).await;
+    let mut deaf = TcpStream::connect(address).await.unwrap();
+    // More answers than the buffers between us hold.
+    let ask = "GET /api/v1/openapi.json HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".repeat(100);
+    deaf.write_all(ask.as_bytes()).await.unwrap();
+    let served = async {
+        let ask = "GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n";
+        loop {
+            let mut other = TcpStream::connect(address).await.unwrap();
+            let mut answer = Vec::new();
+            let written = other.write_all(ask.as_bytes()).await;
+            if written.is_ok() && other.read_to_end(&mut answer).await.is_ok() && answer.starts_with(b"HTTP/1.1 200") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), served)
+        .await
+        .expect("its place is free again");
+}
+
+#[tokio::test]
 async fn d09_an_address_asks_so_often_in_a_minute_and_is_told_when_to_come_back() {
     let (address, _shutdown, _serving) = served_with(&[("GATEWAY__REQUESTS_PER_MINUTE_ADDRESS", "3")]).await;
     let ask = "GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n";

@@ -56,6 +56,7 @@ const SETTINGS: &str = r#"
     android_apps = ["example=AA:BB"]
     header_timeout = "300ms"
     body_timeout = "400ms"
+    write_timeout = "300ms"
     request_timeout = "5s"
     max_body_bytes = 16384
     max_connections = 64
