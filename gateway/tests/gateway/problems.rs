@@ -127,3 +127,21 @@ async fn a_post_that_fails_knows_its_reader_too() {
     assert_eq!(answer.json()["action"]["kind"], "see_plans");
     assert_eq!(answer.json()["instance"], "/api/v1/workspaces/acme/account-checks");
 }
+
+#[tokio::test]
+async fn d19_a_service_that_never_answers_knows_our_deadline_and_is_a_504() {
+    let gateway = Gateway::with(&[("GATEWAY__REQUEST_TIMEOUT", "300ms")]).await;
+    let told = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let heard = told.clone();
+    gateway.answers.raw("ListAccounts", move |_, metadata| {
+        let deadline = metadata.get("grpc-timeout").map(|value| value.to_str().unwrap());
+        deadline.unwrap_or_default().clone_into(&mut heard.lock().unwrap());
+        Ok(crate::support::fake::Reply::Open(Vec::new()))
+    });
+    let answer = gateway.get("/api/v1/workspaces/acme/accounts").by(OWNER).send().await;
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (StatusCode::GATEWAY_TIMEOUT, "deadline-exceeded".into())
+    );
+    assert!(!told.lock().unwrap().is_empty(), "the call had no deadline");
+}
