@@ -153,7 +153,7 @@ impl Received {
             b".",
             self.timestamp.to_string().as_bytes(),
             b".",
-            &self.raw,
+            &self.raw[..],
         ]
         .concat();
         let wanted = format!("v1,{}", STANDARD.encode(hmac_sha256(&key, &signed)));

@@ -34,6 +34,17 @@ async fn restart(processes: &Hub, ring: &str) -> Outcome {
     Ok(())
 }
 
+/// All processes get the new ring, one after another, and what is sealed is sealed anew.
+async fn rotate(hub: &Cluster, processes: &Hub, ring: &str) -> Outcome {
+    restart(processes, ring).await?;
+    let rotated = hub.tokens(1)?.rotate_keys(RotateKeysRequest {}).await?.into_inner();
+    ensure!(
+        rotated.resealed > 0 && rotated.unused_key_ids == ["test"],
+        "{rotated:?}"
+    );
+    Ok(())
+}
+
 /// Asks for tokens until `done`; how many came. A replica that is away is no failure, a token that does not open is.
 async fn load(hub: &Cluster, account: &str, done: &AtomicBool) -> anyhow::Result<usize> {
     let mut given = 0;
@@ -73,14 +84,9 @@ async fn s4_g10_g12_keys_are_replaced_under_load_and_one_in_use_is_not_left_out(
         let (old, new) = (key("test", 7), key("new", 9));
         let done = AtomicBool::new(false);
         let rotating = async {
-            restart(processes, &format!("{new},{old}")).await?;
-            let rotated = hub.tokens(1)?.rotate_keys(RotateKeysRequest {}).await?.into_inner();
+            let rotated = rotate(hub, processes, &format!("{new},{old}")).await;
             done.store(true, Ordering::Relaxed);
-            ensure!(
-                rotated.resealed > 0 && rotated.unused_key_ids == ["test"],
-                "{rotated:?}"
-            );
-            Ok(())
+            rotated
         };
         let (given, rotated) = tokio::join!(load(hub, &account, &done), rotating);
         rotated?;
