@@ -8,7 +8,7 @@ use serde_json::{Map, json};
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::model::cursor;
-use crate::store::webhooks::EndpointRow;
+use crate::store::endpoints::EndpointRow;
 use crate::webhooks::courier::Courier;
 use crate::webhooks::{MOST_ENDPOINTS, PING, Place, message, sign};
 

@@ -4,6 +4,8 @@
 //! writes, and is committed with them or not at all.
 
 pub(crate) mod accounts;
+pub(crate) mod deliveries;
+pub(crate) mod endpoints;
 pub(crate) mod events;
 pub(crate) mod grants;
 pub(crate) mod leftovers;
@@ -11,7 +13,6 @@ pub(crate) mod people;
 pub(crate) mod posts;
 pub(crate) mod sessions;
 pub(crate) mod sweep;
-pub(crate) mod webhooks;
 
 use std::future::Future;
 use std::sync::Arc;

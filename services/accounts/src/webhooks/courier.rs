@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Webhooks, sign};
 use crate::error::Error;
 use crate::store::Store;
-use crate::store::webhooks::{Due, Outcome};
+use crate::store::deliveries::{Due, Outcome};
 
 /// How often due deliveries are looked for.
 const POLL: Duration = Duration::from_millis(500);
@@ -74,7 +74,7 @@ impl Courier {
             Ok(outcome) => outcome,
             Err(error) => {
                 // A secret that this process cannot open says nothing of the receiver: left to the end of its lease.
-                tracing::error!(%error, endpoint = due.endpoint_id, "a webhook could not be signed");
+                tracing::error!(%error, endpoint = due.endpoint.id, "a webhook could not be signed");
                 return;
             }
         };
@@ -87,8 +87,9 @@ impl Courier {
     async fn send(&self, due: &Due) -> Result<Outcome, Error> {
         let now = self.clock.now_ms();
         let timestamp = now / 1000;
-        let secrets = due.secrets(&self.webhooks, now)?;
+        let secrets = due.endpoint.secrets(&self.webhooks, now)?;
         let Ok(request) = due
+            .endpoint
             .url
             .parse::<url::Url>()
             .map_err(drop)

@@ -1,80 +1,20 @@
-//! Webhook endpoints and their deliveries.
+//! What is sent to webhook endpoints: one row for each event and endpoint, written with the event.
 
 use std::time::Duration;
 
-use kit::{Secret, id};
+use kit::id;
 use proto::accounts::v1 as pb;
 use serde_json::json;
 
+use super::endpoints::{EndpointRow, types};
 use super::{Change, Store, again};
 use crate::error::Error;
 use crate::model::account::AccountRow;
 use crate::model::incident::Announcement;
-use crate::webhooks::{self, EVENT_TYPES, KEPT_MS, OVERLAP_MS, PATIENCE_MS, Place, Webhooks};
+use crate::webhooks::{self, EVENT_TYPES, KEPT_MS, PATIENCE_MS};
 
-const ENDPOINT: &str = "workspace_id, id, url, description, event_types, status, secret, secret_generation, former_secret, \
-                        former_until_ms, created_at_ms, created_by_name, last_success_at_ms, failing_since_ms";
 const DELIVERY: &str =
     "endpoint_id, id, type, status, attempts, created_at_ms, ended_at_ms, due_at_ms, last_status, last_error";
-
-/// A row of `webhook_endpoints`.
-#[derive(Clone, sqlx::FromRow)]
-pub(crate) struct EndpointRow {
-    pub(crate) workspace_id: String,
-    pub(crate) id: String,
-    pub(crate) url: String,
-    pub(crate) description: String,
-    pub(crate) event_types: String,
-    pub(crate) status: String,
-    pub(crate) secret: Vec<u8>,
-    pub(crate) secret_generation: i64,
-    pub(crate) former_secret: Vec<u8>,
-    pub(crate) former_until_ms: i64,
-    pub(crate) created_at_ms: i64,
-    pub(crate) created_by_name: String,
-    pub(crate) last_success_at_ms: i64,
-    pub(crate) failing_since_ms: i64,
-}
-
-impl EndpointRow {
-    /// Where its secret belongs, and the one before it.
-    pub(crate) fn place(&self) -> Place<'_> {
-        Place {
-            workspace_id: &self.workspace_id,
-            endpoint_id: &self.id,
-            generation: self.secret_generation,
-        }
-    }
-
-    pub(crate) fn former_place(&self) -> Place<'_> {
-        Place {
-            generation: self.secret_generation - 1,
-            ..self.place()
-        }
-    }
-
-    pub(crate) fn shown(&self) -> pb::WebhookEndpoint {
-        use pb::WebhookEndpointStatus as Status;
-        let status = match self.status.as_str() {
-            "enabled" => Status::Enabled,
-            "given_up" => Status::GivenUp,
-            _ => Status::Disabled,
-        };
-        pb::WebhookEndpoint {
-            id: self.id.clone(),
-            workspace_id: self.workspace_id.clone(),
-            url: self.url.clone(),
-            description: self.description.clone(),
-            event_types: types(&self.event_types),
-            status: status.into(),
-            created_at_ms: self.created_at_ms,
-            created_by_name: self.created_by_name.clone(),
-            last_success_at_ms: self.last_success_at_ms,
-            failing_since_ms: self.failing_since_ms,
-            former_secret_until_ms: self.former_until_ms,
-        }
-    }
-}
 
 /// A row of `webhook_deliveries`, without its body.
 #[derive(sqlx::FromRow)]
@@ -115,34 +55,12 @@ impl From<DeliveryRow> for pb::WebhookDelivery {
     }
 }
 
-/// A delivery on its way, with what it is signed with.
+/// A delivery on its way.
 pub(crate) struct Due {
-    pub(crate) workspace_id: String,
-    pub(crate) endpoint_id: String,
+    pub(crate) endpoint: EndpointRow,
     pub(crate) id: String,
     pub(crate) body: String,
     attempts: i64,
-    pub(crate) url: String,
-    secret: Vec<u8>,
-    secret_generation: i64,
-    former_secret: Vec<u8>,
-    former_until_ms: i64,
-}
-
-impl Due {
-    /// What it is signed with: the secret, and its predecessor for a while.
-    pub(crate) fn secrets(&self, webhooks: &Webhooks, now_ms: i64) -> Result<Vec<Secret>, Error> {
-        let place = |generation| Place {
-            workspace_id: &self.workspace_id,
-            endpoint_id: &self.endpoint_id,
-            generation,
-        };
-        let mut secrets = vec![webhooks.open(place(self.secret_generation), &self.secret)?];
-        if self.former_until_ms > now_ms {
-            secrets.push(webhooks.open(place(self.secret_generation - 1), &self.former_secret)?);
-        }
-        Ok(secrets)
-    }
 }
 
 /// What became of one try.
@@ -190,158 +108,7 @@ impl Outcome {
     }
 }
 
-fn types(json: &str) -> Vec<String> {
-    serde_json::from_str(json).unwrap_or_default()
-}
-
 impl Store {
-    /// Endpoints of a workspace, oldest first.
-    pub(crate) async fn webhook_endpoints(&self, workspace_id: &str) -> Result<Vec<EndpointRow>, Error> {
-        let all = format!("SELECT {ENDPOINT} FROM webhook_endpoints WHERE workspace_id = $1 ORDER BY id");
-        let all = sqlx::query_as(sqlx::AssertSqlSafe(all)).bind(workspace_id);
-        Ok(all.fetch_all(self.db.pool()).await?)
-    }
-
-    /// One endpoint.
-    pub(crate) async fn webhook_endpoint(&self, workspace_id: &str, id: &str) -> Result<EndpointRow, Error> {
-        let one = format!("SELECT {ENDPOINT} FROM webhook_endpoints WHERE workspace_id = $1 AND id = $2");
-        let one = sqlx::query_as(sqlx::AssertSqlSafe(one)).bind(workspace_id).bind(id);
-        one.fetch_optional(self.db.pool()).await?.ok_or(Error::NotFound)
-    }
-
-    /// Writes a new endpoint, unless the workspace has enough. False when it has.
-    pub(crate) async fn add_webhook_endpoint(&self, row: &EndpointRow, most: i64) -> Result<bool, Error> {
-        again(|| async {
-            // Takes the workspace's lock, so that two at once cannot both be the last.
-            let mut tx = self.change(&row.workspace_id, row.created_at_ms).await?;
-            let count = "SELECT COUNT(*) FROM webhook_endpoints WHERE workspace_id = $1";
-            let count: i64 = sqlx::query_scalar(count).bind(&row.workspace_id).fetch_one(&mut *tx.tx).await?;
-            if count >= most {
-                return Ok(false);
-            }
-            let insert = format!("INSERT INTO webhook_endpoints ({ENDPOINT}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)");
-            sqlx::query(sqlx::AssertSqlSafe(insert))
-                .bind(&row.workspace_id)
-                .bind(&row.id)
-                .bind(&row.url)
-                .bind(&row.description)
-                .bind(&row.event_types)
-                .bind(&row.status)
-                .bind(&row.secret)
-                .bind(row.secret_generation)
-                .bind(&row.former_secret)
-                .bind(row.former_until_ms)
-                .bind(row.created_at_ms)
-                .bind(&row.created_by_name)
-                .bind(row.last_success_at_ms)
-                .bind(row.failing_since_ms)
-                .execute(&mut *tx.tx)
-                .await?;
-            tx.commit().await?;
-            Ok(true)
-        })
-        .await
-    }
-
-    /// Replaces what a person may set. One that is disabled gets nothing more, and what waited for it is dead.
-    pub(crate) async fn set_webhook_endpoint(&self, row: &EndpointRow, now_ms: i64) -> Result<(), Error> {
-        again(|| async {
-            let mut tx = self.db.begin().await?;
-            let set = "UPDATE webhook_endpoints SET url = $3, description = $4, event_types = $5, status = $6, \
-                       failing_since_ms = $7 WHERE workspace_id = $1 AND id = $2";
-            let set = sqlx::query(set)
-                .bind(&row.workspace_id)
-                .bind(&row.id)
-                .bind(&row.url)
-                .bind(&row.description)
-                .bind(&row.event_types)
-                .bind(&row.status)
-                .bind(row.failing_since_ms);
-            set.execute(&mut *tx).await?;
-            if row.status != "enabled" {
-                end_waiting(&mut tx, &row.workspace_id, &row.id, "the endpoint was disabled", now_ms).await?;
-            }
-            Ok(tx.commit().await?)
-        })
-        .await
-    }
-
-    /// Another secret; the one before it signs for a day more. Only if nobody else did so meanwhile.
-    pub(crate) async fn rotate_webhook_secret(
-        &self,
-        row: &EndpointRow,
-        sealed: &[u8],
-        now_ms: i64,
-    ) -> Result<(), Error> {
-        let rotate = "UPDATE webhook_endpoints SET former_secret = secret, secret = $3, secret_generation = $4 + 1, \
-                      former_until_ms = $5 WHERE workspace_id = $1 AND id = $2 AND secret_generation = $4";
-        let rotate = sqlx::query(rotate)
-            .bind(&row.workspace_id)
-            .bind(&row.id)
-            .bind(sealed)
-            .bind(row.secret_generation)
-            .bind(now_ms + OVERLAP_MS);
-        match rotate.execute(self.db.pool()).await?.rows_affected() {
-            1 => Ok(()),
-            _ => Err(Error::Changed),
-        }
-    }
-
-    /// Removes an endpoint with its deliveries.
-    pub(crate) async fn remove_webhook_endpoint(&self, workspace_id: &str, id: &str) -> Result<(), Error> {
-        again(|| async {
-            let mut tx = self.db.begin().await?;
-            let remove = "DELETE FROM webhook_endpoints WHERE workspace_id = $1 AND id = $2";
-            let removed = sqlx::query(remove)
-                .bind(workspace_id)
-                .bind(id)
-                .execute(&mut *tx)
-                .await?;
-            if removed.rows_affected() == 0 {
-                return Err(Error::NotFound);
-            }
-            let forget = "DELETE FROM webhook_deliveries WHERE workspace_id = $1 AND endpoint_id = $2";
-            sqlx::query(forget)
-                .bind(workspace_id)
-                .bind(id)
-                .execute(&mut *tx)
-                .await?;
-            Ok(tx.commit().await?)
-        })
-        .await
-    }
-
-    /// Seals secrets anew that are not under the first key of the ring.
-    ///
-    /// # Errors
-    /// When one is under a key that the ring does not have.
-    pub(crate) async fn reseal_webhook_secrets(&self, webhooks: &Webhooks) -> anyhow::Result<()> {
-        let all = format!("SELECT {ENDPOINT} FROM webhook_endpoints");
-        let all: Vec<EndpointRow> = sqlx::query_as(sqlx::AssertSqlSafe(all))
-            .fetch_all(self.db.pool())
-            .await?;
-        for row in all {
-            let (secret, former) = (
-                webhooks.resealed(row.place(), &row.secret)?,
-                webhooks.resealed(row.former_place(), &row.former_secret)?,
-            );
-            if secret.is_none() && former.is_none() {
-                continue;
-            }
-            let set = "UPDATE webhook_endpoints SET secret = $4, former_secret = $5 \
-                       WHERE workspace_id = $1 AND id = $2 AND secret_generation = $3";
-            sqlx::query(set)
-                .bind(&row.workspace_id)
-                .bind(&row.id)
-                .bind(row.secret_generation)
-                .bind(secret.unwrap_or(row.secret.clone()))
-                .bind(former.unwrap_or(row.former_secret.clone()))
-                .execute(self.db.pool())
-                .await?;
-        }
-        Ok(())
-    }
-
     /// Gives back what a former life of this instance was sending.
     pub(crate) async fn release_deliveries(&self, instance: &str) -> Result<(), Error> {
         let release = "UPDATE webhook_deliveries SET leased_until_ms = 0 WHERE status = 'pending' AND leased_by = $1";
@@ -374,20 +141,14 @@ impl Store {
         let mut due = Vec::with_capacity(leased.len());
         for (workspace_id, endpoint_id, id, body, attempts) in leased {
             // Removed a moment ago: its deliveries go with it.
-            let Ok(row) = self.webhook_endpoint(&workspace_id, &endpoint_id).await else {
+            let Ok(endpoint) = self.webhook_endpoint(&workspace_id, &endpoint_id).await else {
                 continue;
             };
             due.push(Due {
-                workspace_id,
-                endpoint_id,
+                endpoint,
                 id,
                 body,
                 attempts,
-                url: row.url,
-                secret: row.secret,
-                secret_generation: row.secret_generation,
-                former_secret: row.former_secret,
-                former_until_ms: row.former_until_ms,
             });
         }
         Ok(due)
@@ -396,7 +157,7 @@ impl Store {
     /// Keeps what became of a try, and gives up an endpoint that took nothing for days or said that it is gone.
     pub(crate) async fn settle_delivery(&self, due: &Due, outcome: &Outcome, now_ms: i64) -> Result<(), Error> {
         again(|| async {
-            let mut tx = self.change(&due.workspace_id, now_ms).await?;
+            let mut tx = self.change(&due.endpoint.workspace_id, now_ms).await?;
             let next = webhooks::next_try(due.attempts + 1, outcome.asked).filter(|_| !outcome.gone);
             let (status, due_at_ms, ended_at_ms) = match next {
                 _ if outcome.taken => ("delivered", now_ms, now_ms),
@@ -407,8 +168,8 @@ impl Store {
                           leased_until_ms = 0, last_status = $7, last_error = $8 \
                           WHERE workspace_id = $1 AND endpoint_id = $2 AND id = $3 AND status = 'pending'";
             sqlx::query(settle)
-                .bind(&due.workspace_id)
-                .bind(&due.endpoint_id)
+                .bind(&due.endpoint.workspace_id)
+                .bind(&due.endpoint.id)
                 .bind(&due.id)
                 .bind(status)
                 .bind(due_at_ms)
@@ -425,14 +186,14 @@ impl Store {
                  WHERE workspace_id = $1 AND id = $2 RETURNING failing_since_ms"
             };
             let failing: Option<i64> = sqlx::query_scalar(mark)
-                .bind(&due.workspace_id)
-                .bind(&due.endpoint_id)
+                .bind(&due.endpoint.workspace_id)
+                .bind(&due.endpoint.id)
                 .bind(now_ms)
                 .fetch_optional(&mut *tx.tx)
                 .await?;
             let too_long = failing.is_some_and(|since| since > 0 && now_ms - since > PATIENCE_MS);
             if outcome.gone || too_long {
-                tx.give_up(&due.endpoint_id).await?;
+                tx.give_up(&due.endpoint.id).await?;
             }
             tx.commit().await.map(drop)
         })
@@ -528,7 +289,8 @@ fn new_id(now_ms: i64) -> String {
     id::new("msg", &kit::Clock::manual(now_ms))
 }
 
-async fn end_waiting(
+/// Ends what waits for an endpoint.
+pub(super) async fn end_waiting(
     tx: &mut kit::db::Tx,
     workspace_id: &str,
     endpoint_id: &str,
