@@ -136,6 +136,7 @@ async fn accept(app: &App, listener: TcpListener, shutdown: CancellationToken) {
     let open = Arc::new(Semaphore::new(app.config.max_connections));
     let most = app.config.max_connections_per_address;
     let guests = Places::new(if most == 0 { usize::MAX } else { most });
+    let timeouts = [app.config.header_timeout, app.config.write_timeout];
     let graceful = GracefulShutdown::new();
     loop {
         let Ok(place) = open.clone().acquire_owned().await else {
@@ -154,7 +155,7 @@ async fn accept(app: &App, listener: TcpListener, shutdown: CancellationToken) {
         let Some(guest) = guests.enter(peer.ip()) else {
             continue;
         };
-        let connection = graceful.watch(connection(&app.config, stream, peer.ip(), routes.clone()));
+        let connection = graceful.watch(connection(stream, peer.ip(), routes.clone(), timeouts));
         tokio::spawn(async move {
             // A client that goes away is no event.
             let _ = connection.await;
@@ -169,10 +170,10 @@ async fn accept(app: &App, listener: TcpListener, shutdown: CancellationToken) {
 
 /// hyper by hand rather than `axum::serve`, which has no time-out for headers.
 fn connection(
-    config: &Section,
     stream: TcpStream,
     peer: IpAddr,
     routes: Router,
+    [header_timeout, write_timeout]: [Duration; 2],
 ) -> hyper::server::conn::http1::Connection<
     TokioIo<Patient>,
     TowerToHyperService<
@@ -188,11 +189,11 @@ fn connection(
     });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(config.header_timeout)
+        .header_read_timeout(header_timeout)
         .max_buf_size(LARGEST_HEAD)
         .max_headers(MOST_HEADERS)
         .serve_connection(
-            TokioIo::new(Patient::new(stream, config.write_timeout)),
+            TokioIo::new(Patient::new(stream, write_timeout)),
             TowerToHyperService::new(service),
         )
 }
