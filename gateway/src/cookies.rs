@@ -5,6 +5,9 @@ use http::{HeaderMap, HeaderValue, header};
 /// Cookie of a browser's session.
 pub(crate) const SESSION: &str = "sz-session";
 
+/// Cookie of the workspace that a person with several chose last; a preference, no proof of anything.
+pub(crate) const WORKSPACE: &str = "sz-workspace";
+
 /// The name as it is sent: `__Host-` needs Secure, and loopback http has none.
 pub(crate) fn name(plain: &str, https: bool) -> String {
     if https {

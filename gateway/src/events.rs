@@ -2,7 +2,8 @@
 //!
 //! Every message has `id`, `event` (the type) and JSON `data` of [`view::EventView`]'s shape. The stream reads from accounts, so
 //! a client that comes back with `Last-Event-ID` misses nothing that is kept, and is told `sync.required` where something is
-//! not. An open stream is what "the app is open" means: it asks for a check at once and then hourly.
+//! not. Who is signed out, or loses the workspace or their role, is told so within a minute by `stream.closed` with its reason, and
+//! the stream ends. An open stream is what "the app is open" means: it asks for a check at once and then hourly.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use tonic::Streaming;
 use crate::api::Path;
 use crate::api::path::InWorkspace;
 use crate::places::Place;
+use crate::auth::browser::CONFIRMED;
 use crate::problem::Problem;
 use crate::session::{Viewer, context};
 use crate::state::App;
@@ -35,7 +37,7 @@ pub(crate) fn is_stream(path: &str) -> bool {
     path.starts_with("/api/") && path.ends_with("/events")
 }
 
-/// Live changes. `Last-Event-ID` goes on after an event; `sync.required` says to read everything anew.
+/// Live changes. `Last-Event-ID` goes on after an event; `sync.required` says to read everything anew, `stream.closed` why it ended.
 #[utoipa::path(get, path = "/workspaces/{workspace_id}/events", tag = "events",
     params(InWorkspace, ("Last-Event-ID" = Option<i64>, Header, description = "The last event that was seen")),
     responses((status = 200, body = EventView, content_type = "text/event-stream")))]
@@ -51,7 +53,7 @@ pub(crate) async fn stream(
         return Err(failure.retry_after(Duration::from_secs(5)).into());
     };
     let lens = app.lens(&viewer).await?;
-    let lifetime = lifetime(&app, &viewer);
+    let lifetime = lifetime(&app);
     let message = WatchEventsRequest {
         workspace_id: path.workspace_id,
         after_id,
@@ -64,7 +66,9 @@ pub(crate) async fn stream(
         workspace_id: viewer.person.workspace_id.clone(),
         ends: Instant::now() + lifetime,
         next_check: None,
+        next_look: next_look(&app, &viewer),
         greeted: false,
+        closed: false,
         viewer,
         app,
         _place: place,
@@ -80,18 +84,18 @@ pub(crate) async fn stream(
     Ok(response)
 }
 
-/// About an hour, a tenth more or less, so that not all come back at once; never longer than the credentials.
-fn lifetime(app: &App, viewer: &Viewer) -> Duration {
+/// About an hour, a tenth more or less, so that not all come back at once.
+fn lifetime(app: &App) -> Duration {
     let jitter = kit::id::sha256(kit::id::secret().as_bytes())[0];
-    let lifetime = app
-        .config
+    app.config
         .stream_lifetime
-        .mul_f64(0.9 + 0.2 * f64::from(jitter) / 255.0);
-    let left = viewer
-        .identity
-        .expires_at_ms
-        .map(|at| Duration::from_millis(u64::try_from(at - app.clock().now_ms()).unwrap_or(0)));
-    left.map_or(lifetime, |left| left.min(lifetime))
+        .mul_f64(0.9 + 0.2 * f64::from(jitter) / 255.0)
+}
+
+/// Every [`CONFIRMED`], and when the credentials end.
+fn next_look(app: &App, viewer: &Viewer) -> i64 {
+    let next = app.clock().now_ms() + kit::clock::millis(CONFIRMED);
+    viewer.identity.expires_at_ms.map_or(next, |end| end.min(next))
 }
 
 pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
@@ -115,7 +119,11 @@ struct Open {
     ends: Instant,
     /// On the hub's clock; `None` = now.
     next_check: Option<i64>,
+    /// When to look again whether the person may still see this; on the hub's clock.
+    next_look: i64,
     greeted: bool,
+    /// The last message was said.
+    closed: bool,
     viewer: Viewer,
     app: App,
     _place: Place<String>,
@@ -136,17 +144,26 @@ impl Open {
             return Some(Message::default().retry(RETRY).comment("open"));
         }
         loop {
+            if self.closed {
+                return None;
+            }
             let now = self.app.clock().now_ms();
+            if self.next_look <= now {
+                if let Some(reason) = self.look().await {
+                    self.closed = true;
+                    return Some(self.own("stream.closed", None, &serde_json::json!({ "reason": reason })));
+                }
+                self.next_look = next_look(&self.app, &self.viewer);
+                continue;
+            }
             let due = self.next_check.unwrap_or(now);
             if due <= now {
                 self.check();
                 self.next_check = Some(now + kit::clock::millis(CHECK_INTERVAL));
                 continue;
             }
-            let (app, until_check) = (
-                self.app.clone(),
-                Duration::from_millis(u64::try_from(due - now).unwrap_or(0)),
-            );
+            let until = Duration::from_millis(u64::try_from(due.min(self.next_look) - now).unwrap_or(0));
+            let app = self.app.clone();
             tokio::select! {
                 biased;
                 () = app.shutdown.cancelled() => return None,
@@ -155,7 +172,7 @@ impl Open {
                     // A stream that broke behind us ends here too: the client comes back and goes on where it was.
                     return self.message(change.ok()??.item?);
                 }
-                () = app.clock().sleep(until_check) => {}
+                () = app.clock().sleep(until) => {}
                 () = tokio::time::sleep(app.config.stream_heartbeat) => return Some(Message::default().comment("still here")),
             }
         }
@@ -168,21 +185,36 @@ impl Open {
                 let data = serde_json::to_string(&view).ok()?;
                 Some(Message::default().id(event.id.to_string()).event(view.kind).data(data))
             }
-            Item::SyncRequired(id) => {
-                let at = jiff::Timestamp::from_millisecond(self.app.clock().now_ms()).unwrap_or_default();
-                let data = serde_json::json!({
-                    "id": id, "type": "sync.required", "occurred_at": at.to_string(),
-                    "workspace_id": self.workspace_id, "data": {},
-                });
-                Some(
-                    Message::default()
-                        .id(id.to_string())
-                        .event("sync.required")
-                        .data(data.to_string()),
-                )
-            }
+            Item::SyncRequired(id) => Some(self.own("sync.required", Some(id), &serde_json::json!({}))),
             // No data: the client only remembers where to go on.
             Item::StartedAfter(id) => Some(Message::default().id(id.to_string()).comment("from here")),
+        }
+    }
+
+    /// A message of the gateway's own, in the shape of all others.
+    fn own(&self, kind: &str, id: Option<i64>, data: &serde_json::Value) -> Message {
+        let at = jiff::Timestamp::from_millisecond(self.app.clock().now_ms()).unwrap_or_default();
+        let data = serde_json::json!({
+            "id": id, "type": kind, "occurred_at": at.to_string(), "workspace_id": self.workspace_id, "data": data,
+        });
+        let message = Message::default().event(kind).data(data.to_string());
+        match id {
+            Some(id) => message.id(id.to_string()),
+            None => message,
+        }
+    }
+
+    /// Why the person may not see this any more.
+    async fn look(&self) -> Option<&'static str> {
+        match self.app.auth.again(&self.app, &self.viewer.identity).await {
+            Err(_) => Some("unavailable"),
+            Ok(None) if self.viewer.identity.browser.is_none() => Some("credentials_expired"),
+            Ok(None) => Some("signed_out"),
+            Ok(Some(now)) => match now.person_in(&self.workspace_id) {
+                None => Some("membership_ended"),
+                Some(person) if person.role != self.viewer.person.role => Some("role_changed"),
+                Some(_) => None,
+            },
         }
     }
 

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::api::Path;
-use crate::auth::Auth;
+use crate::auth::{Auth, sign_in};
 use crate::avatars::{self, Avatars};
 use crate::config::{Links, Section};
 use crate::limits::Peer;
@@ -73,7 +73,7 @@ pub async fn build(config: Config, listen: SocketAddr, shutdown: &CancellationTo
         )?;
     }
     Ok(App::new(Parts {
-        auth: Auth::build(&common)?,
+        auth: Auth::build(&common, &section)?,
         shared: Shared::connect(&common.redis, "gateway").await?,
         avatars: Avatars::new(section.avatar_hosts.clone(), section.avatar_max_bytes, common.dev())?,
         shutdown: shutdown.clone(),
@@ -100,6 +100,7 @@ pub fn router(app: &App) -> Router {
         .merge(webhooks::router())
         .merge(app_links::router())
         .merge(dev::router(app))
+        .merge(sign_in::router(app))
         .merge(page::router())
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async {

@@ -35,9 +35,19 @@ pub struct Identity {
     pub how: How,
     /// When their credentials end; live streams end with them.
     pub expires_at_ms: Option<i64>,
+    /// Of a browser that signed in: the hash of its cookie. Live streams look again whether it still is.
+    pub browser: Option<[u8; 32]>,
 }
 
 impl Identity {
+    /// The same caller, at home in the workspace that they chose last, if it is one of theirs.
+    pub(crate) fn preferring(mut self, workspace_id: &str) -> Self {
+        if let Some(at) = self.memberships.iter().position(|(id, _)| id == workspace_id) {
+            self.memberships[..=at].rotate_right(1);
+        }
+        self
+    }
+
     /// The person in a workspace that they are a member of.
     pub fn person_in(&self, workspace_id: &str) -> Option<Person> {
         let (workspace, role) = self.memberships.iter().find(|(id, _)| id == workspace_id)?;
@@ -80,9 +90,13 @@ impl FromRequestParts<App> for Viewer {
         let identity = identity.ok_or_else(|| Problem::new(Code::Unauthenticated, "sign in to go on"))?;
         let workspace =
             workspace_of(full_uri(parts).path()).or(identity.memberships.first().map(|(id, _)| id.as_str()));
-        let person = workspace
-            .and_then(|id| identity.person_in(id))
-            .ok_or_else(Problem::not_found)?;
+        let Some(workspace) = workspace else {
+            return Err(Problem::new(
+                Code::ForbiddenRole,
+                "you are not a member of any workspace; ask for an invitation",
+            ));
+        };
+        let person = identity.person_in(workspace).ok_or_else(Problem::not_found)?;
         let context = context(app, person.clone())?;
         let preferences = app.preferences(&person.user_id, &context).await;
         let viewer = Self {

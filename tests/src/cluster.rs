@@ -173,6 +173,12 @@ impl Cluster {
         Ok(())
     }
 
+    /// Lets time pass for the hub alone, where no imitated platform is.
+    pub fn advance_alone(&self, by: Duration) -> anyhow::Result<()> {
+        self.embedded()?.clock().advance(by);
+        Ok(())
+    }
+
     fn embedded(&self) -> anyhow::Result<&Embedded> {
         match &self.running {
             Running::Embedded(embedded) => Ok(embedded),

@@ -17,6 +17,7 @@ mod embedded;
 mod events;
 mod forms;
 mod processes;
+mod provider;
 mod proxy;
 mod receiver;
 mod sandbox;
@@ -36,6 +37,7 @@ pub use forms::{
     separate_processes_with,
 };
 pub use processes::{Hub, Layout, Role, binary};
+pub use provider::{Browser, Provider};
 pub use proxy::Proxy;
 pub use receiver::{Received, Receiver, Reply};
 pub use sandbox::Sandbox;

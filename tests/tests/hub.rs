@@ -18,6 +18,7 @@ mod refresh;
 mod replicas;
 mod rotation;
 mod secrets;
+mod sign_in;
 mod startup;
 mod tenancy;
 mod tokens;

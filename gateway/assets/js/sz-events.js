@@ -8,7 +8,7 @@ const TYPES = [
   "account.connected", "account.reconnected", "account.updated", "account.health_changed", "account.token_refreshed",
   "account.refresh_attempt_failed", "account.reconnect_required", "account.expired", "account.expiring_soon",
   "account.disconnected", "check.started", "check.completed", "connect_session.updated", "entitlements.changed",
-  "platform.status_changed", "notification.created", "sync.required",
+  "platform.status_changed", "notification.created", "sync.required", "stream.closed",
 ];
 
 class Events extends HTMLElement {
@@ -64,6 +64,8 @@ class Events extends HTMLElement {
 
   /** @param {any} event */
   deliver(event) {
+    // Signed out, or somebody else in here now: what is shown is not theirs any more.
+    if (event.type === "stream.closed" && event.data.reason !== "unavailable") return location.reload();
     document.dispatchEvent(new CustomEvent("sz:event", { detail: event }));
   }
 }

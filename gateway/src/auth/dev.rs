@@ -78,6 +78,7 @@ fn identity(user: &str, workspace: &str, role: Role, how: How) -> Identity {
         memberships: vec![(workspace.to_owned(), role)],
         how,
         expires_at_ms: None,
+        browser: None,
     }
 }
 

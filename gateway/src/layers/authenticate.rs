@@ -1,5 +1,5 @@
 //! Says once per request who sends it. Refuses nothing by itself but a bearer token that is not valid: handlers that need a
-//! person take [`crate::session::Viewer`] and answer 401 without one.
+//! person take [`crate::session::Viewer`] and answer 401 without one. A page leads to signing in instead.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::Method;
 
 use super::render;
+use crate::auth::sign_in;
 use crate::cookies::{self, Cookie};
 use crate::session::Identity;
 use crate::state::App;
@@ -20,7 +21,7 @@ pub(super) async fn recognise(State(app): State<App>, request: Request, next: Ne
         return next.run(request).await;
     }
     let https = app.config.is_https();
-    match app.auth.identify(request.headers(), https).await {
+    match app.auth.identify(&app, request.method(), request.headers()).await {
         Err(problem) => return problem.into_response(),
         Ok(Some(identity)) => {
             return run_as(identity, request, next).await;
@@ -31,7 +32,11 @@ pub(super) async fn recognise(State(app): State<App>, request: Request, next: Ne
         && !super::is_for_programs(path)
         && !path.starts_with("/oauth/");
     let Some((identity, value)) = app.auth.demo().filter(|_| is_page) else {
-        return next.run(request).await;
+        let way_in = request.uri().path_and_query().filter(|_| is_page);
+        return match way_in.and_then(|path| sign_in::way_in(&app, path)) {
+            Some(response) => response,
+            None => next.run(request).await,
+        };
     };
     let mut response = run_as(identity, request, next).await;
     let cookie = Cookie {

@@ -8,7 +8,7 @@ use kit::grpc::Context;
 use proto::accounts::v1::{CompleteConnectRequest, CompleteConnectResponse};
 use url::form_urlencoded;
 
-use super::{Transaction, sealed, see_other};
+use super::{Transaction, is_look_ahead, sealed, see_other};
 use crate::api::Path;
 use crate::problem::Problem;
 use crate::session::{Identity, context};
@@ -35,8 +35,7 @@ pub(super) async fn answer(
     headers: HeaderMap,
     identity: Option<axum::Extension<Identity>>,
 ) -> Response {
-    // A look ahead is not the person: what it would consume would be gone when they come.
-    if method == Method::HEAD || is_prefetch(&headers) {
+    if is_look_ahead(&method, &headers) {
         return sealed(StatusCode::NO_CONTENT.into_response());
     }
     let parameters = match parse(uri.query().unwrap_or_default()) {
@@ -121,16 +120,6 @@ fn target(app: &App, answer: &CompleteConnectResponse) -> String {
     format!("{}?{query}", app.config.native_return(session_id))
 }
 
-fn is_prefetch(headers: &HeaderMap) -> bool {
-    let says = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.contains("prefetch"))
-    };
-    says("sec-purpose") || says("purpose") || says("x-moz")
-}
-
 /// Reads the query strictly: what stands twice, is too long or no plain text comes from no platform.
 pub(crate) fn parse(query: &str) -> Result<Parameters, Problem> {
     let one = |name: &str, longest: usize| {
@@ -211,14 +200,5 @@ mod tests {
                 error: "access_deniedb".into()
             }
         );
-    }
-
-    #[test]
-    fn a29_a_look_ahead_is_recognised() {
-        let with = |name: &'static str, value: &'static str| {
-            HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())])
-        };
-        assert!(is_prefetch(&with("sec-purpose", "prefetch;prerender")) && is_prefetch(&with("purpose", "prefetch")));
-        assert!(!is_prefetch(&with("sec-fetch-mode", "navigate")));
     }
 }

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use axum::routing::get;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use proto::accounts::v1::{Channel, ConnectSession, GetConnectSessionRequest, SessionStatus};
 
 #[cfg(any(test, feature = "fuzz"))]
@@ -87,8 +87,19 @@ fn page_of(session: &ConnectSession) -> String {
     format!("{page}?session={}", session.id)
 }
 
+/// A look ahead is not the person: what it would consume would be gone when they come.
+pub(crate) fn is_look_ahead(method: &Method, headers: &HeaderMap) -> bool {
+    let says = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.contains("prefetch"))
+    };
+    method == Method::HEAD || says("sec-purpose") || says("purpose") || says("x-moz")
+}
+
 /// A redirect after which the address with the code is gone.
-fn see_other(to: &str) -> Response {
+pub(crate) fn see_other(to: &str) -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::SEE_OTHER;
     if let Ok(location) = HeaderValue::try_from(to) {
@@ -98,7 +109,7 @@ fn see_other(to: &str) -> Response {
 }
 
 /// Kept nowhere, told nobody.
-fn sealed(mut response: Response) -> Response {
+pub(crate) fn sealed(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -128,5 +139,15 @@ mod tests {
         ] {
             assert_eq!(to(evil), "/connections?session=cs_1");
         }
+    }
+
+    #[test]
+    fn a29_a_look_ahead_is_recognised() {
+        let with = |name: &'static str, value: &'static str| {
+            let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+            is_look_ahead(&Method::GET, &headers)
+        };
+        assert!(with("sec-purpose", "prefetch;prerender") && with("purpose", "prefetch"));
+        assert!(!with("sec-fetch-mode", "navigate") && is_look_ahead(&Method::HEAD, &HeaderMap::new()));
     }
 }

@@ -1,4 +1,4 @@
-//! What a person sets for themselves on any page: the language.
+//! What a person sets for themselves on any page: the language, the workspace.
 
 use axum::Form;
 use axum::extract::State;
@@ -7,7 +7,9 @@ use proto::accounts::v1::{Preferences, SetPreferencesRequest};
 use serde::Deserialize;
 
 use super::reader::Reader;
+use crate::cookies::{self, Cookie};
 use crate::problem::Problem;
+use crate::session::Viewer;
 use crate::state::App;
 
 /// A language.
@@ -37,6 +39,32 @@ pub(crate) async fn set_locale(
     app.accounts().set_preferences(reader.context.request(request)).await?;
     app.forget_preferences(&reader.person.user_id);
     Ok(Redirect::to(back(&chosen.back)).into_response())
+}
+
+/// A workspace.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Place {
+    workspace: String,
+}
+
+/// `POST /workspace`: which of their workspaces the pages show from now on.
+pub(crate) async fn set_workspace(
+    State(app): State<App>,
+    viewer: Viewer,
+    Form(place): Form<Place>,
+) -> Result<Response, Problem> {
+    if viewer.identity.person_in(&place.workspace).is_none() {
+        return Err(Problem::not_found());
+    }
+    let mut response = Redirect::to("/connections").into_response();
+    let cookie = Cookie {
+        plain_name: cookies::WORKSPACE,
+        value: &place.workspace,
+        https: app.config.is_https(),
+        max_age_seconds: Some(365 * 86_400),
+    };
+    cookie.set(response.headers_mut());
+    Ok(response)
 }
 
 /// Only ever a path of our own.

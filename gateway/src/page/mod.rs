@@ -79,6 +79,7 @@ pub fn router() -> Router<App> {
         .route("/billing/plan", post(billing::set_plan))
         .route("/billing/accounts", post(billing::set_active))
         .route("/preferences/locale", post(act::set_locale))
+        .route("/workspace", post(act::set_workspace))
         .route("/gallery", get(gallery::show))
 }
 
@@ -92,9 +93,9 @@ pub fn oauth_return(session: Option<&SessionView>, locale: Locale) -> Response {
     returned::page(session, texts::texts(locale))
 }
 
-/// The address of a file that pages load.
-pub(crate) fn asset(name: &str) -> String {
-    assets::url(name)
+/// After signing out: that it was done, and the way back in. `accepts` is the browser's `Accept-Language`.
+pub(crate) fn signed_out(accepts: &str) -> Response {
+    returned::signed_out(texts::texts(Locale::parse(accepts)))
 }
 
 /// A rendered template.

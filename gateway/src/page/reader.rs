@@ -26,6 +26,10 @@ pub(crate) struct Reader {
     pub(crate) path: String,
     /// `dev` mode: persons, roles and plans can be switched.
     pub(crate) dev: bool,
+    /// Ids of all their workspaces.
+    pub(crate) workspaces: Vec<String>,
+    /// Signed in at the provider, so there is something to sign out of.
+    pub(crate) signed_in: bool,
     /// The tour of the Connections page was finished or skipped.
     pub(crate) toured: bool,
     /// For calls on the reader's behalf.
@@ -57,6 +61,8 @@ impl Reader {
             timezone: viewer.timezone,
             path: path.to_owned(),
             dev: app.auth.is_dev(),
+            workspaces: viewer.identity.memberships.into_iter().map(|(id, _)| id).collect(),
+            signed_in: viewer.identity.browser.is_some(),
             toured: viewer.preferences.tours.contains_key("connections"),
             context: viewer.context,
             person: viewer.person,

@@ -111,6 +111,14 @@ pub(crate) fn page(session: Option<&SessionView>, t: &'static Texts) -> Response
     })
 }
 
+/// `GET /signed-out`
+pub(crate) fn signed_out(t: &'static Texts) -> Response {
+    show(&Page {
+        links: vec![Link::new(t.error.sign_in, "/connections")],
+        ..Page::new(t, t.shell.signed_out)
+    })
+}
+
 /// A failure as a page.
 pub(crate) fn error(body: &ProblemBody, request: &Parts) -> Response {
     let accepts = request

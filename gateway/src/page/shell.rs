@@ -76,6 +76,9 @@ pub(crate) struct Shell {
     pub(crate) waiting_text: String,
     pub(crate) updated_texts: String,
     pub(crate) demo: Option<Demo>,
+    /// To switch between; none where there is one.
+    pub(crate) workspaces: Vec<Choice>,
+    pub(crate) signed_in: bool,
     /// In a window of its own: nothing to navigate to.
     pub(crate) bare: bool,
 }
@@ -120,6 +123,8 @@ impl Shell {
             waiting_text: (t.connect.waiting)("#"),
             updated_texts: (2..=20).map(t.shell.updated).collect::<Vec<_>>().join("|"),
             demo: reader.dev.then(|| demo(reader, facts)),
+            workspaces: workspaces(reader),
+            signed_in: reader.signed_in,
             bare: false,
         }
     }
@@ -133,6 +138,16 @@ impl Shell {
     pub(crate) fn is_arabic(&self) -> bool {
         self.t.locale == Locale::Arabic
     }
+}
+
+fn workspaces(reader: &Reader) -> Vec<Choice> {
+    let all = reader.workspaces.iter().filter(|_| reader.workspaces.len() > 1);
+    all.map(|id| Choice {
+        value: id.clone(),
+        label: id.clone(),
+        chosen: *id == reader.person.workspace_id,
+    })
+    .collect()
 }
 
 fn role_name(t: &Texts, role: Role) -> &'static str {

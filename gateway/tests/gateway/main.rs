@@ -12,5 +12,7 @@ mod openapi;
 mod people;
 mod problems;
 mod server;
+mod sessions;
+mod sign_in;
 mod support;
 mod tokens;

@@ -1,104 +1,17 @@
 //! Bearer tokens of an OpenID Connect issuer: what is let in, and what is not.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-use axum::Json;
-use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use serde_json::json;
 
-use crate::support::{Gateway, NOW};
+use crate::support::NOW;
+use crate::support::issuer::Issuer;
 
 const ME: &str = "/api/v1/me";
-
-/// An issuer on loopback with one key, and how often it was asked for keys.
-struct Issuer {
-    url: String,
-    key: EncodingKey,
-    asked: Arc<AtomicUsize>,
-}
-
-impl Issuer {
-    async fn start() -> Self {
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
-        let point = pair.public_key().as_ref();
-        let (x, y) = (
-            URL_SAFE_NO_PAD.encode(&point[1..33]),
-            URL_SAFE_NO_PAD.encode(&point[33..]),
-        );
-        let keys = json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "k1", "alg": "ES256", "x": x, "y": y}]});
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(AtomicUsize::new(0));
-        let (discovery, count) = (json!({"issuer": url, "jwks_uri": format!("{url}/keys")}), asked.clone());
-        let routes = axum::Router::new()
-            .route(
-                "/.well-known/openid-configuration",
-                get(move || async move { Json(discovery) }),
-            )
-            .route(
-                "/keys",
-                get(move || async move {
-                    count.fetch_add(1, Ordering::SeqCst);
-                    Json(keys)
-                }),
-            );
-        tokio::spawn(async move { axum::serve(listener, routes).await });
-        Self {
-            url,
-            key: EncodingKey::from_ec_der(pkcs8.as_ref()),
-            asked,
-        }
-    }
-
-    async fn gateway(&self) -> Gateway {
-        let ring = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
-        Gateway::with(&[
-            ("AUTH__MODE", "oidc"),
-            ("AUTH__ISSUER", &self.url),
-            ("KEYS__RING", ring),
-        ])
-        .await
-    }
-
-    /// Good claims with some replaced; null takes one away.
-    fn claims(&self, changes: Value) -> Value {
-        let now = NOW / 1000;
-        let mut claims = json!({
-            "iss": self.url, "aud": "socializioz", "sub": "usr_1", "name": "Dana",
-            "exp": now + 600, "nbf": now - 5, "workspaces": {"acme": "admin", "other": "member"},
-        });
-        for (name, value) in changes.as_object().unwrap() {
-            claims[name] = value.clone();
-        }
-        claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-        claims
-    }
-
-    fn sign(&self, changes: Value) -> String {
-        self.sign_under("k1", changes)
-    }
-
-    fn sign_under(&self, kid: &str, changes: Value) -> String {
-        let header = Header {
-            kid: Some(kid.into()),
-            ..Header::new(Algorithm::ES256)
-        };
-        format!(
-            "Bearer {}",
-            jsonwebtoken::encode(&header, &self.claims(changes), &self.key).unwrap()
-        )
-    }
-}
 
 #[tokio::test]
 async fn a_token_of_the_issuer_is_let_in_with_its_workspaces() {
@@ -146,7 +59,7 @@ async fn b2_b3_wrong_claims_are_401() {
 async fn b1_b8_unsigned_self_signed_and_oversized_tokens_are_401() {
     let issuer = Issuer::start().await;
     let gateway = issuer.gateway().await;
-    let body = URL_SAFE_NO_PAD.encode(issuer.claims(json!({})).to_string());
+    let body = URL_SAFE_NO_PAD.encode(issuer.claims(&json!({})).to_string());
     let none = format!(
         "Bearer {}.{body}.",
         URL_SAFE_NO_PAD.encode(r#"{"alg":"none","kid":"k1"}"#)
@@ -155,7 +68,7 @@ async fn b1_b8_unsigned_self_signed_and_oversized_tokens_are_401() {
         kid: Some("k1".into()),
         ..Header::new(Algorithm::HS256)
     };
-    let symmetric = jsonwebtoken::encode(&header, &issuer.claims(json!({})), &EncodingKey::from_secret(b"k1")).unwrap();
+    let symmetric = jsonwebtoken::encode(&header, &issuer.claims(&json!({})), &EncodingKey::from_secret(b"k1")).unwrap();
     let stranger = Issuer::start().await.sign(json!({"iss": issuer.url}));
     let large = issuer.sign(json!({"name": "x".repeat(9000)}));
     for token in [
@@ -186,8 +99,58 @@ async fn b4_a_flood_of_unknown_keys_asks_the_issuer_once_in_half_a_minute() {
         let token = issuer.sign_under(&format!("../../k{number}"), json!({}));
         assert_eq!(gateway.get(ME).by(&token).send().await.status, StatusCode::UNAUTHORIZED);
     }
-    assert_eq!(issuer.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(issuer.play().asked, 1);
     gateway.clock.advance(Duration::from_secs(31));
     gateway.get(ME).by(&issuer.sign_under("k2", json!({}))).send().await;
-    assert_eq!(issuer.asked.load(Ordering::SeqCst), 2);
+    assert_eq!(issuer.play().asked, 2);
+}
+
+#[tokio::test]
+async fn b5_what_a_token_says_of_keys_is_not_looked_at() {
+    let (issuer, stranger) = (Issuer::start().await, Issuer::start().await);
+    let gateway = issuer.gateway().await;
+    let claims = issuer.claims(&json!({}));
+    let keys = format!("{}/keys", stranger.url);
+    for kid in ["k1", "../../k1", "k1' OR '1'='1", ""] {
+        let header = Header {
+            kid: Some(kid.into()),
+            jku: Some(keys.clone()),
+            x5u: Some(keys.clone()),
+            ..Header::new(Algorithm::ES256)
+        };
+        let token = format!("Bearer {}", stranger.signed(&header, &claims));
+        assert_eq!(gateway.get(ME).by(&token).send().await.status, StatusCode::UNAUTHORIZED, "{kid}");
+    }
+    assert_eq!((stranger.play().asked, issuer.play().asked), (0, 1));
+}
+
+#[tokio::test]
+async fn b6_known_keys_serve_for_a_day_while_the_issuer_is_away() {
+    let issuer = Issuer::start().await;
+    let gateway = issuer.gateway().await;
+    let day = json!({"exp": NOW / 1000 + 3 * 86_400});
+    assert_eq!(gateway.get(ME).by(&issuer.sign(day.clone())).send().await.status, StatusCode::OK);
+    issuer.play().silent = true;
+    gateway.clock.advance(Duration::from_secs(23 * 3600));
+    assert_eq!(gateway.get(ME).by(&issuer.sign(day.clone())).send().await.status, StatusCode::OK);
+    gateway.clock.advance(Duration::from_secs(2 * 3600));
+    assert_eq!(
+        gateway.get(ME).by(&issuer.sign(day)).send().await.status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+}
+
+#[tokio::test]
+async fn b7_a_rotated_key_is_fetched_once_and_nobody_is_refused() {
+    let issuer = Issuer::start().await;
+    let gateway = issuer.gateway().await;
+    assert_eq!(gateway.get(ME).by(&issuer.sign(json!({}))).send().await.status, StatusCode::OK);
+    gateway.clock.advance(Duration::from_secs(31));
+    issuer.rotate("k2");
+    let token = issuer.sign(json!({}));
+    let calls = (0..20).map(|_| gateway.get(ME).by(&token).send());
+    for answer in futures_util::future::join_all(calls).await {
+        assert_eq!(answer.status, StatusCode::OK);
+    }
+    assert_eq!(issuer.play().asked, 2);
 }

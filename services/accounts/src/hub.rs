@@ -34,6 +34,9 @@ pub(crate) struct Settings {
     pub(crate) check_interval: Duration,
     /// Refusals that turn an account amber.
     pub(crate) refresh_attempts: i32,
+    /// A browser's session ends after this long without a request, and after `browser_life` whatever happens.
+    pub(crate) browser_idle: Duration,
+    pub(crate) browser_life: Duration,
 }
 
 /// The parts. Cheap to clone.

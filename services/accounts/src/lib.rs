@@ -115,6 +115,8 @@ fn build(config: &Config, store: store::Store, shutdown: CancellationToken) -> a
             session_ttl: config.section.session_ttl,
             check_interval: config.check_interval,
             refresh_attempts: i32::try_from(config.refresh_attempts).unwrap_or(i32::MAX),
+            browser_idle: common.auth.session_idle,
+            browser_life: common.auth.session_life,
         }),
         shutdown,
     })

@@ -142,6 +142,8 @@ pub(crate) fn reader(role: Role, locale: Locale) -> Reader {
         },
         timezone: "UTC".into(),
         path: "/connections".into(),
+        workspaces: vec!["acme".into()],
+        signed_in: false,
         dev: true,
         toured: true,
         context: Context::background(),

@@ -1,7 +1,9 @@
 //! A gateway in this process over imitated services, and a way to talk to it without a socket.
 #![allow(dead_code, reason = "every test file uses a part")]
 
+pub(crate) mod browsers;
 pub(crate) mod fake;
+pub(crate) mod issuer;
 pub(crate) mod samples;
 
 use axum::Router;
@@ -17,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use browsers::Browsers;
 use fake::{Answers, Fake};
 
 /// The moment at which these tests happen.
@@ -36,6 +39,9 @@ const SETTINGS: &str = r#"
     workspaces_claim = "workspaces"
     client_id = ""
     client_secret = ""
+    scopes = ["openid", "profile"]
+    session_idle = "1h"
+    session_life = "24h"
     identity_key = "a key for these tests alone"
     services = []
     [keys]
@@ -83,6 +89,7 @@ pub(crate) struct Gateway {
     pub(crate) answers: Answers,
     pub(crate) app: App,
     pub(crate) clock: Clock,
+    pub(crate) browsers: Browsers,
     routes: Router,
 }
 
@@ -96,6 +103,8 @@ impl Gateway {
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
         let answers = Answers::default().with_basics();
         samples::catalogue(&answers);
+        let browsers = Browsers::default();
+        browsers.answer(&answers);
         let clock = Clock::manual(NOW);
         let peer = services(&answers).await;
         let config = config(&peer, settings, clock.clone());
@@ -107,6 +116,7 @@ impl Gateway {
             answers,
             app,
             clock,
+            browsers,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The gRPC face of accounts: every RPC decodes, checks whose workspace it is, calls the hub and encodes.
 
 mod accounts;
+mod browsers;
 mod checks;
 mod events;
 mod people;
@@ -368,5 +369,45 @@ impl AccountsService for Service {
         Ok(Response::new(pb::ReplayWebhookDeliveryResponse {
             delivery: Some(delivery),
         }))
+    }
+
+    async fn create_browser_session(
+        &self,
+        request: Request<pb::CreateBrowserSessionRequest>,
+    ) -> Answer<pb::CreateBrowserSessionResponse> {
+        let session = self.0.create_browser_session(request.into_inner()).await?;
+        Ok(Response::new(pb::CreateBrowserSessionResponse { session: Some(session) }))
+    }
+
+    async fn get_browser_session(
+        &self,
+        request: Request<pb::GetBrowserSessionRequest>,
+    ) -> Answer<pb::GetBrowserSessionResponse> {
+        let session = self.0.browser_session(request.get_ref()).await?;
+        Ok(Response::new(pb::GetBrowserSessionResponse { session: Some(session) }))
+    }
+
+    async fn lease_browser_session(
+        &self,
+        request: Request<pb::LeaseBrowserSessionRequest>,
+    ) -> Answer<pb::LeaseBrowserSessionResponse> {
+        let leased = self.0.lease_browser_session(request.get_ref()).await?;
+        Ok(Response::new(pb::LeaseBrowserSessionResponse { leased }))
+    }
+
+    async fn update_browser_session(
+        &self,
+        request: Request<pb::UpdateBrowserSessionRequest>,
+    ) -> Answer<pb::UpdateBrowserSessionResponse> {
+        let updated = self.0.update_browser_session(request.into_inner()).await?;
+        Ok(Response::new(pb::UpdateBrowserSessionResponse { updated }))
+    }
+
+    async fn end_browser_session(
+        &self,
+        request: Request<pb::EndBrowserSessionRequest>,
+    ) -> Answer<pb::EndBrowserSessionResponse> {
+        let session = self.0.end_browser_session(request.get_ref()).await?;
+        Ok(Response::new(pb::EndBrowserSessionResponse { session }))
     }
 }

@@ -199,6 +199,32 @@ pub const POLICY: &[Rule] = &[
         callers: &[GATEWAY],
         person: Need::Role(Role::Admin),
     },
+    // They say who the person is: the hash of a cookie of 256 random bits is the proof.
+    Rule {
+        rpc: "CreateBrowserSession",
+        callers: &[GATEWAY],
+        person: Need::Nobody,
+    },
+    Rule {
+        rpc: "GetBrowserSession",
+        callers: &[GATEWAY],
+        person: Need::Nobody,
+    },
+    Rule {
+        rpc: "LeaseBrowserSession",
+        callers: &[GATEWAY],
+        person: Need::Nobody,
+    },
+    Rule {
+        rpc: "UpdateBrowserSession",
+        callers: &[GATEWAY],
+        person: Need::Nobody,
+    },
+    Rule {
+        rpc: "EndBrowserSession",
+        callers: &[GATEWAY],
+        person: Need::Nobody,
+    },
 ];
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 pub(crate) mod accounts;
 pub(crate) mod deliveries;
 pub(crate) mod endpoints;
+pub(crate) mod browsers;
 pub(crate) mod events;
 pub(crate) mod grants;
 pub(crate) mod leftovers;

@@ -45,6 +45,7 @@ impl Store {
                  AND status IN ('completed', 'failed', 'cancelled', 'expired')",
                 now_ms - SESSIONS_KEPT_MS,
             ),
+            ("DELETE FROM browser_sessions WHERE ends_at_ms < $1", now_ms),
             ("DELETE FROM events WHERE occurred_at_ms < $1", now_ms - HISTORY_KEPT_MS),
             (
                 "DELETE FROM notification_reads WHERE EXISTS (SELECT 1 FROM notifications n WHERE n.occurred_at_ms < $1 \

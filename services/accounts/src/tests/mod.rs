@@ -1,5 +1,6 @@
 //! Accounts against played neighbours, on SQLite and, when `TEST_POSTGRES_URL` names one, on PostgreSQL.
 
+mod browsers;
 mod connect;
 mod events;
 mod fakes;
@@ -277,7 +278,7 @@ async fn play(fakes: Fakes) -> String {
 fn common(folder: &str, url: &str, clock: Clock) -> Common {
     let auth = json!({
         "mode": "dev", "issuer": "", "audience": "", "workspaces_claim": "", "client_id": "", "client_secret": "",
-        "identity_key": "a key for tests", "services": [],
+        "scopes": [], "session_idle": "1h", "session_life": "24h", "identity_key": "a key for tests", "services": [],
     });
     let sections = Sections {
         instance: "test".into(),

@@ -123,6 +123,9 @@ impl Common {
         let public_url = public_url.trim_end_matches('/').to_owned();
         check_url("gateway.public_url", &public_url, &["http", "https"])?;
         auth.check()?;
+        if auth.mode == AuthMode::Oidc {
+            check_encrypted("gateway.public_url", &public_url)?;
+        }
         let (certificates, trust_network) = (tls.certificates(auth.mode)?, tls.trust_network);
         let signer = Signer::new(identity_key(&auth, &keys)?, clock.clone());
         let instance = if instance.is_empty() {
@@ -187,6 +190,22 @@ pub fn check_url(key: &str, url: &str, schemes: &[&str]) -> Result<(), Error> {
             remedy,
         )),
         Err(error) => Err(Error::new(key, format!("is not a URL ({error})"), remedy)),
+    }
+}
+
+/// Refuses plain http to anywhere but this machine: cookies and codes travel there.
+pub fn check_encrypted(key: &str, url: &str) -> Result<(), Error> {
+    let is_local = |host: &str| {
+        let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    };
+    match url::Url::parse(url) {
+        Ok(parsed) if parsed.scheme() == "http" && !parsed.host_str().is_some_and(is_local) => Err(Error::new(
+            key,
+            "is plain http",
+            "write it as https://host: people sign in over it",
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Error, check_url};
+use super::{Error, check_encrypted, check_url};
 use crate::grpc::tls::{Certificates, Files};
 use crate::seal::KeyRing;
 use crate::{Secret, db};
@@ -81,10 +81,18 @@ pub struct Auth {
     pub audience: String,
     /// Claim that maps workspace ids to roles.
     pub workspaces_claim: String,
-    /// Client of this hub at the provider, for signing browsers in.
+    /// Client of this hub at the provider, for signing browsers in; empty = browsers cannot sign in.
     pub client_id: String,
-    /// Its secret.
+    /// Its secret; empty = a public client.
     pub client_secret: Secret,
+    /// What is asked for when a browser signs in; `openid` must be among it.
+    pub scopes: Vec<String>,
+    /// A browser's session ends after this long without a request.
+    #[serde(with = "crate::wire::human")]
+    pub session_idle: Duration,
+    /// A browser's session ends after this long, whatever happens.
+    #[serde(with = "crate::wire::human")]
+    pub session_life: Duration,
     /// Signs who a call is made for, between the services; empty = derived from the key ring.
     pub identity_key: Secret,
     /// Names of other services that may ask for access tokens and health.
@@ -104,6 +112,21 @@ impl Auth {
             ));
         }
         check_url("auth.issuer", &self.issuer, &["https", "http"])?;
+        check_encrypted("auth.issuer", &self.issuer)?;
+        if !self.client_id.is_empty() && !self.scopes.iter().any(|scope| scope == "openid") {
+            return Err(Error::new(
+                "auth.scopes",
+                "does not hold openid",
+                "add openid: without it the provider says nothing about who signed in",
+            ));
+        }
+        if self.session_idle.is_zero() || self.session_life < self.session_idle {
+            return Err(Error::new(
+                "auth.session_idle",
+                "is 0 or longer than auth.session_life",
+                "write for example session_idle = 1h and session_life = 24h",
+            ));
+        }
         if self.audience.is_empty() {
             return Err(Error::new(
                 "auth.audience",

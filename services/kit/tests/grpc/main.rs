@@ -89,6 +89,9 @@ const SETTINGS: &str = r#"
     workspaces_claim = ""
     client_id = ""
     client_secret = ""
+    scopes = []
+    session_idle = "1h"
+    session_life = "24h"
     identity_key = "a key for this test alone"
     services = []
     [keys]

@@ -300,6 +300,9 @@ fn common(place: &Place, platforms: &str, clock: &Clock, instance: &str) -> Comm
         workspaces_claim: String::new(),
         client_id: String::new(),
         client_secret: Secret::default(),
+        scopes: Vec::new(),
+        session_idle: Duration::from_secs(3600),
+        session_life: Duration::from_secs(86_400),
         identity_key: Secret::default(),
         services: Vec::new(),
     };
