@@ -33,7 +33,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(crate) async fn read(answer: reqwest::Response) -> anyhow::Result<Self> {
+    /// Reads an answer to its end.
+    pub async fn read(answer: reqwest::Response) -> anyhow::Result<Self> {
         let (status, headers) = (answer.status(), answer.headers().clone());
         let text = answer.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);

@@ -58,14 +58,20 @@ impl Provider {
     /// Makes somebody a member of these workspaces; without any, the provider knows nobody of this name.
     pub async fn person(&self, sub: &str, workspaces: Option<Value>) -> anyhow::Result<()> {
         let told = json!({"sub": sub, "workspaces": workspaces});
-        let request = reqwest::Client::builder().no_proxy().build()?.post(format!("{}/control", self.issuer));
+        let request = reqwest::Client::builder()
+            .no_proxy()
+            .build()?
+            .post(format!("{}/control", self.issuer));
         let answer = request.body(told.to_string()).send().await?;
         ensure!(answer.status().is_success(), "control: {}", answer.status());
         Ok(())
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "how tests/run tells the tests where the provider is")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how tests/run tells the tests where the provider is"
+)]
 fn folder() -> Option<String> {
     std::env::var("TEST_OIDC_PROVIDER").ok()
 }

@@ -12,7 +12,10 @@ use serde_json::{Value, json};
 async fn with_provider(test: impl AsyncFn(&Cluster, &Provider) -> Outcome) -> Outcome {
     if !Provider::available() {
         // Not through `eprintln!`, which is shown for failures only.
-        writeln!(std::io::stderr(), "skipped: TEST_OIDC_PROVIDER names no provider, see tests/run")?;
+        writeln!(
+            std::io::stderr(),
+            "skipped: TEST_OIDC_PROVIDER names no provider, see tests/run"
+        )?;
         return Ok(());
     }
     let [address, _] = addresses();
@@ -41,7 +44,7 @@ async fn me(hub: &Cluster, browser: &mut Browser) -> anyhow::Result<(StatusCode,
     Ok((answer.status, answer.body["workspaces"].clone()))
 }
 
-/// A change: gives up a connect session that never was. 404 for whom may ask, whatever else for whom may not.
+/// A change: disconnects an account that never was. `account-not-found` for who may ask.
 async fn change(hub: &Cluster, browser: &mut Browser) -> anyhow::Result<(StatusCode, Value)> {
     let url = api(hub, "workspaces/bakery/accounts/acc_none")?;
     let answer = browser.request(Method::DELETE, &url, &[]).await?;
@@ -57,6 +60,11 @@ async fn a_person_signs_in_at_the_provider_stays_in_and_signs_out() -> Outcome {
         ensure!(at.path() == "/overview" && page.status == 200, "{at}: {}", page.status);
         ensure!(page.text.contains("Name of dana") && page.text.contains("/sign-out"));
         ensure!(me(hub, &mut browser).await? == (StatusCode::OK, json!([{"id": "bakery", "role": "owner"}])));
+        let platforms = browser.request(Method::GET, &api(hub, "platforms")?, &[]).await?.body;
+        ensure!(
+            !platforms.to_string().contains("\"available\""),
+            "the sandbox's apps are offered: {platforms}"
+        );
         // Two hours: the access token has ended, its refresh token is spent for new ones, twice.
         for _ in 0..4 {
             hub.advance_alone(Duration::from_secs(31 * 60))?;
@@ -109,7 +117,10 @@ async fn b21_a_live_stream_ends_when_the_provider_ends_the_membership() -> Outco
         });
         ended.await?;
         let said = stream.await??.text;
-        ensure!(said.contains("stream.closed") && said.contains("membership_ended"), "{said}");
+        ensure!(
+            said.contains("stream.closed") && said.contains("membership_ended"),
+            "{said}"
+        );
         Ok(())
     })
     .await

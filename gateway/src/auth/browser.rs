@@ -50,9 +50,14 @@ pub(crate) enum Look {
 }
 
 impl Look {
-    /// What a request is for.
-    pub(crate) fn of(method: &Method) -> Self {
-        if method.is_safe() { Self::Read } else { Self::Change }
+    /// What a request is for. Coming back from a platform connects accounts, whatever its verb.
+    pub(crate) fn of(method: &Method, path: &str) -> Self {
+        let is_callback = path.starts_with("/oauth/") && path.ends_with("/callback");
+        if method.is_safe() && !is_callback {
+            Self::Read
+        } else {
+            Self::Change
+        }
     }
 }
 
@@ -127,7 +132,10 @@ async fn read(app: &App, hash: Hash, active: bool) -> Result<Option<BrowserSessi
         id_hash: hash.to_vec(),
         active,
     };
-    let answer = app.accounts().get_browser_session(background(app).request(message)).await;
+    let answer = app
+        .accounts()
+        .get_browser_session(background(app).request(message))
+        .await;
     match answer.map_err(Problem::from) {
         Ok(answer) => Ok(answer.into_inner().session),
         Err(problem) if problem.0.code == Code::NotFound => Ok(None),
@@ -157,7 +165,15 @@ async fn confirm(app: &App, hash: Hash, session: BrowserSession) -> Result<Optio
         Err(trouble) => {
             // What was renewed is kept, although nothing was confirmed.
             let kept = sealed(app, hash, &credential)?;
-            store(app, hash, BrowserSession { sealed_credential: kept, ..session }).await?;
+            store(
+                app,
+                hash,
+                BrowserSession {
+                    sealed_credential: kept,
+                    ..session
+                },
+            )
+            .await?;
             return Err(trouble);
         }
     };
@@ -189,7 +205,10 @@ async fn renewed(
         id_hash: hash.to_vec(),
         version: session.version,
     };
-    let answer = app.accounts().lease_browser_session(background(app).request(message)).await;
+    let answer = app
+        .accounts()
+        .lease_browser_session(background(app).request(message))
+        .await;
     if answer.map_err(Problem::from)?.into_inner().leased {
         return oidc.renew(credential).await.map(Renewed::ByUs);
     }
@@ -209,7 +228,12 @@ async fn store(app: &App, hash: Hash, session: BrowserSession) -> Result<bool, P
         session: Some(session),
     };
     let request = background(app).request(message);
-    Ok(app.accounts().update_browser_session(request).await?.into_inner().updated)
+    Ok(app
+        .accounts()
+        .update_browser_session(request)
+        .await?
+        .into_inner()
+        .updated)
 }
 
 /// The session as the provider describes it now.

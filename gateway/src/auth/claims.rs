@@ -19,7 +19,9 @@ pub(super) fn end_of(claims: &Claims, now: i64) -> Option<i64> {
 
 /// An ID token tells a client who signed in; it is no key to an API.
 pub(super) fn is_id_token(claims: &Claims) -> bool {
-    ["nonce", "at_hash", "c_hash"].iter().any(|name| claims.contains_key(*name))
+    ["nonce", "at_hash", "c_hash"]
+        .iter()
+        .any(|name| claims.contains_key(*name))
         || claims.get("typ").is_some_and(|typ| typ == "ID")
 }
 
@@ -121,7 +123,10 @@ mod tests {
         ] {
             assert_eq!(check(changes.clone()), Err(wrong), "{changes}");
         }
-        assert_eq!(check_id_token(&id_token(json!({"nonce": ""})), "hub", "", NOW), Err("nonce"));
+        assert_eq!(
+            check_id_token(&id_token(json!({"nonce": ""})), "hub", "", NOW),
+            Err("nonce")
+        );
     }
 
     #[test]
@@ -137,7 +142,12 @@ mod tests {
 
     #[test]
     fn a_name_is_of_bounded_length_and_without_control_characters() {
-        let claims = |name: &str| json!({"name": name, "preferred_username": "dana"}).as_object().unwrap().clone();
+        let claims = |name: &str| {
+            json!({"name": name, "preferred_username": "dana"})
+                .as_object()
+                .unwrap()
+                .clone()
+        };
         assert_eq!(name(&claims("Da\u{0}na\n")), "Dana");
         assert_eq!(name(&claims("")), "dana");
         assert_eq!(name(&claims(&"x".repeat(1000))).len(), LONGEST_NAME);

@@ -174,10 +174,11 @@ impl Oidc {
             return Err(Trouble::Refused);
         }
         // The parse error would show the reply.
-        let reply = serde_json::from_slice::<Reply>(&body).ok().filter(|_| status.is_success());
-        let reply = reply.filter(|reply| {
-            !reply.access_token.is_empty() && reply.token_type.eq_ignore_ascii_case("bearer")
-        });
+        let reply = serde_json::from_slice::<Reply>(&body)
+            .ok()
+            .filter(|_| status.is_success());
+        let reply =
+            reply.filter(|reply| !reply.access_token.is_empty() && reply.token_type.eq_ignore_ascii_case("bearer"));
         let Some(reply) = reply else {
             tracing::warn!(%status, "the OpenID Connect provider sent no token reply");
             return Err(Trouble::Silent);
@@ -221,7 +222,11 @@ impl Oidc {
             tracing::error!("the OpenID Connect provider has no userinfo endpoint: memberships cannot be confirmed");
             return Err(Trouble::Silent);
         }
-        let request = self.provider.http.get(endpoint).bearer_auth(credential.access_token.expose());
+        let request = self
+            .provider
+            .http
+            .get(endpoint)
+            .bearer_auth(credential.access_token.expose());
         let response = request.header("accept", "application/json").send().await;
         let response = response.map_err(|error| anyhow::Error::from(error.without_url()))?;
         if matches!(response.status().as_u16(), 400 | 401 | 403) {
@@ -249,7 +254,10 @@ impl Oidc {
         } else {
             &credential.refresh_token
         };
-        if let Ok(request) = self.as_client(&endpoints.revocation_endpoint, &[("token", token.expose())]).await {
+        if let Ok(request) = self
+            .as_client(&endpoints.revocation_endpoint, &[("token", token.expose())])
+            .await
+        {
             let _ = request.send().await;
         }
     }

@@ -10,7 +10,7 @@ mod oidc;
 mod provider;
 pub(crate) mod sign_in;
 
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, header};
 use kit::{Code, Common};
 
 pub use dev::{DemoPerson, PERSONS, WORKSPACE};
@@ -58,7 +58,7 @@ impl Auth {
     pub(crate) async fn identify(
         &self,
         app: &App,
-        method: &Method,
+        look: Look,
         headers: &HeaderMap,
     ) -> Result<Option<Identity>, Problem> {
         if let Some(token) = bearer(headers)? {
@@ -73,8 +73,10 @@ impl Auth {
             (_, None) => Ok(None),
             (Self::Dev, Some(value)) => Ok(dev::cookie(value)),
             (Self::Oidc(_), Some(value)) => {
-                let Some(hash) = browser::hash_of(value) else { return Ok(None) };
-                let identity = browser::identify(app, hash, Look::of(method)).await?;
+                let Some(hash) = browser::hash_of(value) else {
+                    return Ok(None);
+                };
+                let identity = browser::identify(app, hash, look).await?;
                 let chosen = cookie(cookies::WORKSPACE).unwrap_or_default();
                 Ok(identity.map(|identity| identity.preferring(chosen)))
             }

@@ -69,7 +69,10 @@ pub(crate) fn way_in(app: &App, path: &PathAndQuery) -> Option<Response> {
 /// A page of ours, with its query; the first of them for anything else.
 fn local(to: &str) -> &str {
     let is_page = |path: &str| {
-        PAGES.contains(&path) || FAMILIES.iter().any(|family| path.starts_with(family) && !path.contains(".."))
+        PAGES.contains(&path)
+            || FAMILIES
+                .iter()
+                .any(|family| path.starts_with(family) && !path.contains(".."))
     };
     let plain = to.len() <= LONGEST_RETURN && to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let path = to.split(['?', '#']).next().unwrap_or_default();
@@ -142,7 +145,11 @@ async fn finish(
             (response, Some(state))
         }
         Err(problem) => {
-            tracing::warn!(reason = problem.0.code.slug(), detail = problem.0.detail, "a sign-in failed");
+            tracing::warn!(
+                reason = problem.0.code.slug(),
+                detail = problem.0.detail,
+                "a sign-in failed"
+            );
             (sealed(problem.into_response()), None)
         }
     };
@@ -163,7 +170,11 @@ async fn complete(app: &App, query: &str, headers: &HeaderMap) -> Result<(String
     let (oidc, client) = configured(app)?;
     let returned = parse(query)?;
     let begun = opened(app, &returned.state, headers)?;
-    let promised = oidc.provider.endpoints().await?.authorization_response_iss_parameter_supported;
+    let promised = oidc
+        .provider
+        .endpoints()
+        .await?
+        .authorization_response_iss_parameter_supported;
     if (promised || !returned.iss.is_empty()) && returned.iss != oidc.provider.issuer {
         return Err(mismatch());
     }
@@ -229,14 +240,21 @@ async fn sign_out(State(app): State<App>, request: Request) -> Result<Response, 
 }
 
 async fn signed_out(headers: HeaderMap) -> Response {
-    let accepts = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    let accepts = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok());
     sealed(page::signed_out(accepts.unwrap_or_default()))
 }
 
 fn configured(app: &App) -> Result<(&Oidc, &Client), Problem> {
     let oidc = app.auth.oidc().ok_or_else(Problem::not_found)?;
     let client = oidc.client.as_ref();
-    let missing = || Problem::new(Code::Unauthenticated, "browsers cannot sign in here: auth.client_id is not set");
+    let missing = || {
+        Problem::new(
+            Code::Unauthenticated,
+            "browsers cannot sign in here: auth.client_id is not set",
+        )
+    };
     Ok((oidc, client.ok_or_else(missing)?))
 }
 
@@ -297,7 +315,11 @@ mod tests {
 
     #[test]
     fn o5_one_comes_back_to_a_page_of_ours_and_to_nothing_else() {
-        for good in ["/connections?account=acc_1", "/overview", "/connections/acc_1/disconnect"] {
+        for good in [
+            "/connections?account=acc_1",
+            "/overview",
+            "/connections/acc_1/disconnect",
+        ] {
             assert_eq!(local(good), good);
         }
         let long = format!("/connections?q={}", "x".repeat(600));

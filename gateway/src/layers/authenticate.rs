@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::Method;
 
 use super::render;
+use crate::auth::browser::Look;
 use crate::auth::sign_in;
 use crate::cookies::{self, Cookie};
 use crate::session::Identity;
@@ -21,7 +22,8 @@ pub(super) async fn recognise(State(app): State<App>, request: Request, next: Ne
         return next.run(request).await;
     }
     let https = app.config.is_https();
-    match app.auth.identify(&app, request.method(), request.headers()).await {
+    let look = Look::of(request.method(), path);
+    match app.auth.identify(&app, look, request.headers()).await {
         Err(problem) => return problem.into_response(),
         Ok(Some(identity)) => {
             return run_as(identity, request, next).await;

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, StatusCode};
 use kit::Code;
 use kit::grpc::Context;
 use proto::accounts::v1::{CompleteConnectRequest, CompleteConnectResponse};
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use super::{Transaction, is_look_ahead, sealed, see_other};
 use crate::api::Path;
@@ -25,6 +25,8 @@ pub(crate) struct Parameters {
     pub(crate) code: String,
     /// One word; never shown.
     pub(crate) error: String,
+    /// Who says that it answers (RFC 9207); may be empty.
+    pub(crate) iss: String,
 }
 
 pub(super) async fn answer(
@@ -69,6 +71,9 @@ async fn complete(
     transaction: Option<&Transaction>,
     identity: Option<Identity>,
 ) -> Result<CompleteConnectResponse, Problem> {
+    if !parameters.iss.is_empty() && !is_of(app, platform, &parameters.iss).await? {
+        return Err(mismatch());
+    }
     let message = CompleteConnectRequest {
         platform: platform.to_owned(),
         state: parameters.state,
@@ -84,6 +89,20 @@ async fn complete(
     let done = app.tasks.spawn(work).await;
     let done = done.map_err(|_| Problem::new(Code::Internal, "something went wrong on our side"))?;
     Ok(done?.into_inner())
+}
+
+/// True when the issuer is the platform whose callback this is: the one that its consent pages are at. Another one's code
+/// must not be sent there.
+async fn is_of(app: &App, platform: &str, iss: &str) -> Result<bool, Problem> {
+    let origin = Url::parse(iss)
+        .map(|url| url.origin().ascii_serialization())
+        .unwrap_or_default();
+    let catalogue = app.catalogue().await?;
+    let connectors = catalogue.platform(platform).map(|platform| &platform.connectors);
+    Ok(connectors
+        .into_iter()
+        .flatten()
+        .any(|connector| connector.dialog_origin == origin))
 }
 
 /// The person of this browser, in the workspace that the flow was started in; nobody for native apps.
@@ -132,7 +151,7 @@ pub(crate) fn parse(query: &str) -> Result<Parameters, Problem> {
             Ok(value)
         }
     };
-    one("iss", LONGEST_STATE)?;
+    let iss = one("iss", LONGEST_STATE)?;
     let (state, code) = (one("state", LONGEST_STATE)?, one("code", LONGEST_CODE)?);
     // Meta sends `error_code` alone when the app itself is at fault.
     let error = match one("error", LONGEST_CODE)? {
@@ -144,12 +163,18 @@ pub(crate) fn parse(query: &str) -> Result<Parameters, Problem> {
     }
     // An error beside a code is an error.
     if error.is_empty() {
-        Ok(Parameters { state, code, error })
+        Ok(Parameters {
+            state,
+            code,
+            error,
+            iss,
+        })
     } else {
         Ok(Parameters {
             state,
             code: String::new(),
             error: word(&error),
+            iss,
         })
     }
 }
@@ -197,7 +222,8 @@ mod tests {
             Parameters {
                 state: "s".into(),
                 code: String::new(),
-                error: "access_deniedb".into()
+                error: "access_deniedb".into(),
+                iss: String::new(),
             }
         );
     }

@@ -63,6 +63,9 @@ pub(crate) fn tiles(facts: &Facts, reader: &Reader) -> Vec<Tile> {
                 },
                 |p| p.availability,
             );
+            // In the plan, and nobody set up an app for it.
+            let is_offered = platform.connectable || availability != "available";
+            let availability = if is_offered { availability } else { "coming_soon" };
             let plan = listed.and_then(|p| p.required_plan.as_deref()).unwrap_or_default();
             Tile {
                 platform: platform.id.clone(),

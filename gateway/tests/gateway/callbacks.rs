@@ -154,6 +154,25 @@ async fn a1_a13_a17_what_no_platform_sends_is_refused_without_a_call() {
 }
 
 #[tokio::test]
+async fn a12_o3_a_code_of_another_issuer_is_not_sent_to_this_platform() {
+    let gateway = Gateway::start().await;
+    completes(&gateway, Channel::Popup, "");
+    for iss in [
+        "https://evil.example",
+        "https://dialog.example.evil.example",
+        "http://dialog.example",
+        "dialog.example",
+        "https://dialog.example&iss=https://dialog.example",
+    ] {
+        let back = gateway.get(&format!("{CALLBACK}&iss={iss}")).by(OWNER).send().await;
+        assert_eq!(back.status, StatusCode::BAD_REQUEST, "{iss}");
+    }
+    assert_eq!(gateway.answers.count("CompleteConnect"), 0);
+    let right = format!("{CALLBACK}&iss=https://dialog.example/oauth");
+    assert_eq!(gateway.get(&right).by(OWNER).send().await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
 async fn a15_a16_an_error_wins_and_its_text_is_shown_to_nobody() {
     let gateway = Gateway::start().await;
     gateway.answers.on(

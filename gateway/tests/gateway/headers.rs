@@ -13,6 +13,29 @@ const ALWAYS: &[(&str, &str)] = &[
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
 ];
 
+/// Pages, parts of pages and questions; over services that answer little, most of them are error pages here.
+const PAGES: &[&str] = &[
+    "/connections",
+    "/connections?account=acc_1",
+    "/overview",
+    "/composer",
+    "/notifications",
+    "/billing",
+    "/support",
+    "/gallery",
+    "/connections/connect/x",
+    "/connections/acc_1/disconnect",
+    "/connections/sessions/cs_1",
+    "/ui/accounts/acc_1/card",
+    "/ui/accounts/acc_1/panel",
+    "/ui/accounts/acc_1/posts",
+    "/ui/sessions/cs_1",
+    "/no-such-page",
+    "/api/v1/docs",
+    "/oauth/x/callback",
+    "/oauth/return/cs_1",
+];
+
 #[tokio::test]
 async fn b18_every_answer_has_its_headers() {
     let gateway = Gateway::start().await;
@@ -37,6 +60,7 @@ async fn b18_every_answer_has_its_headers() {
         "/media/avatars/acc_1",
         "/assets/x/y",
     ];
+    paths.extend(PAGES.iter().map(|path| (*path).to_owned()));
     paths.extend(others.iter().map(|path| (*path).to_owned()));
     for path in paths {
         let path = path
@@ -72,8 +96,10 @@ async fn b18_every_answer_has_its_headers() {
 #[tokio::test]
 async fn b15_b16_a_page_runs_no_inline_script_and_stands_in_no_frame() {
     let gateway = Gateway::start().await;
-    for path in ["/support", "/no-such-page", "/api/v1/docs"] {
-        let page = gateway.get(path).by(OWNER).send().await;
+    samples::one_account(&gateway.answers);
+    for path in PAGES {
+        let page = gateway.get(path).by(OWNER).header("accept", "text/html").send().await;
+        assert!(page.header("content-type").starts_with("text/html"), "{path}: {page:?}");
         let policy = page.header("content-security-policy");
         for part in [
             "script-src 'self'",

@@ -149,6 +149,90 @@ async fn b14_nobody_elses_page_may_read_an_answer() {
 }
 
 #[tokio::test]
+async fn b14_a_preflight_from_elsewhere_is_allowed_nothing() {
+    let gateway = Gateway::start().await;
+    let asked = gateway
+        .request(Method::OPTIONS, ACCOUNT)
+        .header("origin", "https://evil.example")
+        .header("access-control-request-method", "DELETE")
+        .send()
+        .await;
+    assert!(
+        asked
+            .headers
+            .keys()
+            .all(|name| !name.as_str().starts_with("access-control-"))
+    );
+}
+
+#[tokio::test]
+async fn b19_what_a_client_says_of_proxies_and_persons_is_not_believed() {
+    let gateway = Gateway::start().await;
+    samples::one_account(&gateway.answers);
+    gateway.answers.always(
+        "BeginConnect",
+        proto::accounts::v1::BeginConnectResponse {
+            session: None,
+            authorize_url: "https://dialog.example/authorize?state=s".into(),
+        },
+    );
+    let forged = [
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "https"),
+        ("forwarded", "host=evil.example;proto=https"),
+        ("x-user-id", "usr_evil"),
+        ("x-workspace-id", "other"),
+        ("x-socializioz-identity", "forged"),
+        ("x-socializioz-caller", "tokens"),
+    ];
+    let mut call = gateway
+        .post("/api/v1/workspaces/acme/connect-sessions")
+        .by(OWNER)
+        .key("k");
+    for (name, value) in forged {
+        call = call.header(name, value);
+    }
+    let body = serde_json::json!({"intent": "connect", "platform": "x", "channel": "popup"});
+    let begun = call.json(&body).send().await;
+    let asked: proto::accounts::v1::BeginConnectRequest = gateway.answers.last("BeginConnect");
+    assert_eq!(
+        (begun.status, asked.workspace_id.as_str()),
+        (StatusCode::CREATED, "acme")
+    );
+    assert_eq!(asked.redirect_uri, "http://127.0.0.1:8080/oauth/x/callback");
+    assert!(
+        begun.header("set-cookie").starts_with("sz-oauth-") && begun.header("strict-transport-security").is_empty()
+    );
+}
+
+#[tokio::test]
+async fn b24_what_is_for_operators_is_not_to_be_had_from_outside() {
+    let gateway = Gateway::start().await;
+    assert_eq!(
+        gateway
+            .request(Method::TRACE, "/api/v1/me")
+            .by(OWNER)
+            .send()
+            .await
+            .status,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
+    for path in [
+        "/metrics",
+        "/debug",
+        "/debug/pprof",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/socializioz.tokens.v1.TokensService/GetAccessToken",
+    ] {
+        assert_eq!(
+            gateway.get(path).by(OWNER).send().await.status,
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_foreign_name_for_loopback_reaches_nothing() {
     let gateway = Gateway::start().await;
     let answer = gateway.get("/support").header("host", "evil.example").send().await;

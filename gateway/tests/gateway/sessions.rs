@@ -61,7 +61,10 @@ async fn b11_signing_out_kills_the_cookie_at_once_and_gives_the_tokens_back() {
     assert_eq!(out("cross-site").await.status, StatusCode::FORBIDDEN);
     assert_eq!(read(&gateway, &cookie).await.status, StatusCode::OK);
     let answer = out("same-origin").await;
-    assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/signed-out"));
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (StatusCode::SEE_OTHER, "/signed-out")
+    );
     assert!(answer.header("set-cookie").contains("Max-Age=0"));
     assert_eq!(read(&gateway, &cookie).await.status, StatusCode::UNAUTHORIZED);
     gateway.app.tasks.drain(Duration::from_secs(5)).await;
@@ -73,12 +76,19 @@ async fn t4_a_lost_role_is_lost_at_the_next_change_and_within_a_minute_for_readi
     let (issuer, gateway, cookie) = signed_in().await;
     assert_eq!(change(&gateway, &cookie).await.status, StatusCode::NO_CONTENT);
     issuer.play().person = json!({"sub": "usr_1", "workspaces": {"other": "member"}});
-    assert_eq!(read(&gateway, &cookie).await.json()["workspaces"][0]["id"], "acme", "known a moment ago");
+    assert_eq!(
+        read(&gateway, &cookie).await.json()["workspaces"][0]["id"],
+        "acme",
+        "known a moment ago"
+    );
     assert_eq!(change(&gateway, &cookie).await.status, StatusCode::NOT_FOUND);
     issuer.play().person = json!({"sub": "usr_1", "workspaces": {"acme": "member"}});
     assert_eq!(read(&gateway, &cookie).await.json()["workspaces"][0]["id"], "other");
     gateway.clock.advance(Duration::from_secs(30));
-    assert_eq!(read(&gateway, &cookie).await.json()["workspaces"], json!([{"id": "acme", "role": "member"}]));
+    assert_eq!(
+        read(&gateway, &cookie).await.json()["workspaces"],
+        json!([{"id": "acme", "role": "member"}])
+    );
 }
 
 #[tokio::test]
@@ -87,7 +97,10 @@ async fn who_the_provider_does_not_know_any_more_is_signed_out() {
     issuer.play().person = json!({"sub": "usr_2", "workspaces": {"acme": "owner"}});
     issuer.play().refuses_refresh = true;
     assert_eq!(change(&gateway, &cookie).await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!((read(&gateway, &cookie).await.status, gateway.browsers.count()), (StatusCode::UNAUTHORIZED, 0));
+    assert_eq!(
+        (read(&gateway, &cookie).await.status, gateway.browsers.count()),
+        (StatusCode::UNAUTHORIZED, 0)
+    );
 }
 
 #[tokio::test]
@@ -106,7 +119,9 @@ async fn b6_while_the_provider_is_away_one_may_read_for_ten_minutes_and_change_n
 #[tokio::test]
 async fn while_accounts_is_away_nobody_is_let_in() {
     let (_, gateway, cookie) = signed_in().await;
-    gateway.answers.raw("GetBrowserSession", |_, _| Err(tonic::Status::unavailable("")));
+    gateway
+        .answers
+        .raw("GetBrowserSession", |_, _| Err(tonic::Status::unavailable("")));
     assert_eq!(read(&gateway, &cookie).await.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
@@ -136,14 +151,22 @@ async fn until_the_end(mut stream: BodyDataStream) -> String {
             text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), reading).await.expect("the stream ends");
+    tokio::time::timeout(Duration::from_secs(5), reading)
+        .await
+        .expect("the stream ends");
     text
 }
 
 async fn stream(gateway: &Gateway, name: &'static str, value: &str) -> BodyDataStream {
     gateway.answers.raw("WatchEvents", |_, _| Ok(Reply::Open(Vec::new())));
-    gateway.answers.always("CheckHealth", proto::accounts::v1::CheckHealthResponse::default());
-    let response = gateway.get("/api/v1/workspaces/acme/events").header(name, value).open().await;
+    gateway
+        .answers
+        .always("CheckHealth", proto::accounts::v1::CheckHealthResponse::default());
+    let response = gateway
+        .get("/api/v1/workspaces/acme/events")
+        .header(name, value)
+        .open()
+        .await;
     assert_eq!(response.status(), StatusCode::OK);
     let mut stream = response.into_body().into_data_stream();
     stream.next().await.unwrap().unwrap();
@@ -153,8 +176,14 @@ async fn stream(gateway: &Gateway, name: &'static str, value: &str) -> BodyDataS
 #[tokio::test]
 async fn b21_a_stream_is_closed_with_its_reason_within_a_minute() {
     for (what, reason) in [
-        (json!({"sub": "usr_1", "workspaces": {"other": "owner"}}), "membership_ended"),
-        (json!({"sub": "usr_1", "workspaces": {"acme": "member"}}), "role_changed"),
+        (
+            json!({"sub": "usr_1", "workspaces": {"other": "owner"}}),
+            "membership_ended",
+        ),
+        (
+            json!({"sub": "usr_1", "workspaces": {"acme": "member"}}),
+            "role_changed",
+        ),
         (json!({"sub": "usr_2"}), "signed_out"),
     ] {
         let (issuer, gateway, cookie) = signed_in().await;
@@ -167,7 +196,10 @@ async fn b21_a_stream_is_closed_with_its_reason_within_a_minute() {
             gateway.clock.advance(Duration::from_secs(30));
         }
         let said = reader.await.unwrap();
-        assert!(said.contains("event: stream.closed") && said.contains(reason), "{reason}: {said}");
+        assert!(
+            said.contains("event: stream.closed") && said.contains(reason),
+            "{reason}: {said}"
+        );
     }
 }
 
@@ -194,8 +226,12 @@ async fn b11_b21_signing_out_elsewhere_and_the_end_of_a_token_close_their_stream
 async fn a_person_of_several_workspaces_switches_between_their_own_only() {
     let (_, gateway, cookie) = signed_in().await;
     let switch = |to: &str| {
-        let call = gateway.post("/workspace").header("cookie", &cookie).header("sec-fetch-site", "same-origin");
-        call.text("application/x-www-form-urlencoded", &format!("workspace={to}")).send()
+        let call = gateway
+            .post("/workspace")
+            .header("cookie", &cookie)
+            .header("sec-fetch-site", "same-origin");
+        call.text("application/x-www-form-urlencoded", &format!("workspace={to}"))
+            .send()
     };
     assert_eq!(switch("nobodys").await.status, StatusCode::NOT_FOUND);
     let chosen = pair(&switch("other").await, "sz-workspace");

@@ -60,8 +60,15 @@ async fn a_page_leads_to_the_provider_and_back_to_itself() {
         (done.status, done.header("location")),
         (StatusCode::SEE_OTHER, "/connections?account=acc_1")
     );
-    assert_eq!((done.header("cache-control"), done.header("referrer-policy")), ("no-store", "no-referrer"));
-    let me = gateway.get("/api/v1/me").header("cookie", &pair(&done, "sz-session")).send().await;
+    assert_eq!(
+        (done.header("cache-control"), done.header("referrer-policy")),
+        ("no-store", "no-referrer")
+    );
+    let me = gateway
+        .get("/api/v1/me")
+        .header("cookie", &pair(&done, "sz-session"))
+        .send()
+        .await;
     assert_eq!(me.json()["user"], json!({"id": "usr_1", "name": "Dana"}));
     assert_eq!(
         me.json()["workspaces"],
@@ -87,16 +94,29 @@ async fn what_is_no_page_does_not_lead_to_the_provider() {
 #[tokio::test]
 async fn b9_the_cookies_of_a_sign_in_are_bound_to_host_and_https_and_hidden_from_scripts() {
     let issuer = Issuer::start().await;
-    let gateway = issuer.gateway_with(&[("GATEWAY__PUBLIC_URL", "https://hub.example")]).await;
+    let gateway = issuer
+        .gateway_with(&[("GATEWAY__PUBLIC_URL", "https://hub.example")])
+        .await;
     let begun = gateway.get("/sign-in").send().await;
     let line = begun.header("set-cookie");
     assert!(line.starts_with("__Host-sz-sign-in-") && line.len() < 4096, "{line}");
-    assert!(line.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=600"), "{line}");
+    assert!(
+        line.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=600"),
+        "{line}"
+    );
     let gateway = issuer.gateway().await;
     let done = try_sign_in(&gateway, &issuer).await;
-    let lines: Vec<_> = done.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap()).collect();
+    let lines: Vec<_> = done
+        .headers
+        .get_all("set-cookie")
+        .iter()
+        .map(|line| line.to_str().unwrap())
+        .collect();
     assert!(lines[0].starts_with("sz-session=") && lines[0].ends_with("; HttpOnly; SameSite=Lax; Max-Age=86400"));
-    assert!(lines[1].starts_with("sz-sign-in-") && lines[1].ends_with("Max-Age=0"), "it is over");
+    assert!(
+        lines[1].starts_with("sz-sign-in-") && lines[1].ends_with("Max-Age=0"),
+        "it is over"
+    );
 }
 
 #[tokio::test]
@@ -137,7 +157,10 @@ async fn a5_a8_another_browser_cannot_finish_a_sign_in_nor_be_signed_in_as_someb
     // The right name with another sign-in's content: it is sealed under its own state.
     let name = attackers.cookie.split('=').next().unwrap();
     let forged = format!("{name}={}", victims.cookie.split('=').nth(1).unwrap());
-    assert_eq!(gateway.get(&back).header("cookie", &forged).send().await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        gateway.get(&back).header("cookie", &forged).send().await.status,
+        StatusCode::BAD_REQUEST
+    );
     assert_eq!((issuer.play().trades, gateway.browsers.count()), (0, 0));
 }
 
@@ -155,7 +178,10 @@ async fn a2_a3_a_sign_in_is_finished_in_ten_minutes_and_once() {
     let back = issuer.consent(&begun.location);
     let call = || gateway.get(&back).header("cookie", &begun.cookie).send();
     assert_eq!(call().await.status, StatusCode::SEE_OTHER);
-    assert_eq!((call().await.status, gateway.browsers.count()), (StatusCode::UNAUTHORIZED, 1));
+    assert_eq!(
+        (call().await.status, gateway.browsers.count()),
+        (StatusCode::UNAUTHORIZED, 1)
+    );
 }
 
 #[tokio::test]
@@ -172,7 +198,11 @@ async fn a12_an_iss_that_is_wrong_missing_or_doubled_ends_the_sign_in() {
     ] {
         let begun = begin(&gateway, "").await;
         let back = format!("{}{iss}", issuer.consent(&begun.location));
-        assert_eq!(gateway.get(&back).header("cookie", &begun.cookie).send().await.status, status, "{iss}");
+        assert_eq!(
+            gateway.get(&back).header("cookie", &begun.cookie).send().await.status,
+            status,
+            "{iss}"
+        );
     }
     assert_eq!((issuer.play().trades, gateway.browsers.count()), (1, 1));
 }
@@ -222,7 +252,10 @@ async fn b6_while_the_provider_is_away_nobody_signs_in() {
     let issuer = Issuer::start().await;
     issuer.play().silent = true;
     let gateway = issuer.gateway().await;
-    assert_eq!(gateway.get("/sign-in").send().await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        gateway.get("/sign-in").send().await.status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     let page = gateway.get("/connections").header("accept", "text/html").send().await;
     assert_eq!(page.status, StatusCode::SEE_OTHER);
 }
@@ -234,7 +267,10 @@ async fn dev_tokens_and_dev_cookies_mean_nothing_to_a_hub_with_a_provider() {
     let by = |name: &'static str, value: &str| gateway.get("/api/v1/me").header(name, value).send();
     let token = by("authorization", "Bearer dev.usr_1.acme.owner").await;
     let cookie = by("cookie", "sz-session=dev.usr_1.acme.owner").await;
-    assert_eq!((token.status, cookie.status), (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED));
+    assert_eq!(
+        (token.status, cookie.status),
+        (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED)
+    );
     let switch = gateway.post("/dev/session").header("origin", "http://127.0.0.1:8080");
     assert_eq!(switch.send().await.status, StatusCode::NOT_FOUND);
 }

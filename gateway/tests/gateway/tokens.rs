@@ -68,14 +68,17 @@ async fn b1_b8_unsigned_self_signed_and_oversized_tokens_are_401() {
         kid: Some("k1".into()),
         ..Header::new(Algorithm::HS256)
     };
-    let symmetric = jsonwebtoken::encode(&header, &issuer.claims(&json!({})), &EncodingKey::from_secret(b"k1")).unwrap();
+    let symmetric =
+        jsonwebtoken::encode(&header, &issuer.claims(&json!({})), &EncodingKey::from_secret(b"k1")).unwrap();
     let stranger = Issuer::start().await.sign(json!({"iss": issuer.url}));
     let large = issuer.sign(json!({"name": "x".repeat(9000)}));
+    let deep = issuer.sign(json!({"deep": (0..1000).fold(json!(1), |inner, _| json!([inner]))}));
     for token in [
         none,
         format!("Bearer {symmetric}"),
         stranger,
         large,
+        deep,
         "Bearer a.b.c".into(),
     ] {
         assert_eq!(
@@ -119,7 +122,11 @@ async fn b5_what_a_token_says_of_keys_is_not_looked_at() {
             ..Header::new(Algorithm::ES256)
         };
         let token = format!("Bearer {}", stranger.signed(&header, &claims));
-        assert_eq!(gateway.get(ME).by(&token).send().await.status, StatusCode::UNAUTHORIZED, "{kid}");
+        assert_eq!(
+            gateway.get(ME).by(&token).send().await.status,
+            StatusCode::UNAUTHORIZED,
+            "{kid}"
+        );
     }
     assert_eq!((stranger.play().asked, issuer.play().asked), (0, 1));
 }
@@ -129,10 +136,16 @@ async fn b6_known_keys_serve_for_a_day_while_the_issuer_is_away() {
     let issuer = Issuer::start().await;
     let gateway = issuer.gateway().await;
     let day = json!({"exp": NOW / 1000 + 3 * 86_400});
-    assert_eq!(gateway.get(ME).by(&issuer.sign(day.clone())).send().await.status, StatusCode::OK);
+    assert_eq!(
+        gateway.get(ME).by(&issuer.sign(day.clone())).send().await.status,
+        StatusCode::OK
+    );
     issuer.play().silent = true;
     gateway.clock.advance(Duration::from_secs(23 * 3600));
-    assert_eq!(gateway.get(ME).by(&issuer.sign(day.clone())).send().await.status, StatusCode::OK);
+    assert_eq!(
+        gateway.get(ME).by(&issuer.sign(day.clone())).send().await.status,
+        StatusCode::OK
+    );
     gateway.clock.advance(Duration::from_secs(2 * 3600));
     assert_eq!(
         gateway.get(ME).by(&issuer.sign(day)).send().await.status,
@@ -144,7 +157,10 @@ async fn b6_known_keys_serve_for_a_day_while_the_issuer_is_away() {
 async fn b7_a_rotated_key_is_fetched_once_and_nobody_is_refused() {
     let issuer = Issuer::start().await;
     let gateway = issuer.gateway().await;
-    assert_eq!(gateway.get(ME).by(&issuer.sign(json!({}))).send().await.status, StatusCode::OK);
+    assert_eq!(
+        gateway.get(ME).by(&issuer.sign(json!({}))).send().await.status,
+        StatusCode::OK
+    );
     gateway.clock.advance(Duration::from_secs(31));
     issuer.rotate("k2");
     let token = issuer.sign(json!({}));

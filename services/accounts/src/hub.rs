@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::catalogue::{Catalogue, Platforms};
 use crate::error::Error;
 use crate::model::account::AccountRow;
+use crate::model::cursor::Cursors;
 use crate::model::health::{self, Facts};
 use crate::model::incident::{Announcement, Step, announcements};
 use crate::model::notices;
@@ -34,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) check_interval: Duration,
     /// Refusals that turn an account amber.
     pub(crate) refresh_attempts: i32,
+    /// Base of redirect URIs, without a slash at the end.
+    pub(crate) public_url: String,
     /// A browser's session ends after this long without a request, and after `browser_life` whatever happens.
     pub(crate) browser_idle: Duration,
     pub(crate) browser_life: Duration,
@@ -49,6 +52,7 @@ pub(crate) struct Hub {
     pub(crate) platforms: PlatformsServiceClient<Client>,
     pub(crate) entitlements: EntitlementsServiceClient<Client>,
     pub(crate) clock: Clock,
+    pub(crate) cursors: Cursors,
     pub(crate) tasks: Tasks,
     pub(crate) settings: Arc<Settings>,
     pub(crate) shutdown: CancellationToken,

@@ -108,6 +108,10 @@ impl Config {
         }
         check_connectors(&layers)?;
         let mut config: Self = layers.extract()?;
+        if config.auth.mode == AuthMode::Oidc {
+            let defaults = Layers::read(DEFAULTS, None, [])?.peek::<Platforms>("platforms")?;
+            config.platforms.apps.without_sandbox(&defaults.apps);
+        }
         if config.gateway.dialog_origins.is_empty() {
             config.gateway.dialog_origins = config.platforms.apps.dialog_origins();
         }
@@ -185,6 +189,45 @@ mod tests {
         .unwrap();
         assert_eq!(config.gateway.public_url.as_str(), "http://127.0.0.1:9000/");
         assert_eq!(config.tokens.url, "http://127.0.0.1:9001");
+    }
+
+    #[test]
+    fn people_sign_in_over_https_or_on_this_machine() {
+        let ring = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+        let oidc = |more: &[(&str, &str)]| {
+            let mut all = vec![
+                ("AUTH__MODE", "oidc"),
+                ("AUTH__ISSUER", "https://identity.example"),
+                ("AUTH__AUDIENCE", "hub"),
+                ("AUTH__CLIENT_ID", "hub"),
+                ("GATEWAY__PUBLIC_URL", "https://hub.example"),
+                ("KEYS__RING", ring),
+                ("TLS__MODE", "off"),
+            ];
+            all.extend(more);
+            with(&all).and_then(|config| config.common(Clock::system()).map(drop))
+        };
+        assert!(oidc(&[]).is_ok());
+        let local = [
+            ("AUTH__ISSUER", "http://[::1]:1"),
+            ("GATEWAY__PUBLIC_URL", "http://127.0.0.1:1"),
+        ];
+        assert!(oidc(&local).is_ok());
+        for (name, value, key) in [
+            ("AUTH__ISSUER", "http://identity.example", "auth.issuer"),
+            ("AUTH__ISSUER", "", "auth.issuer"),
+            ("AUTH__AUDIENCE", "", "auth.audience"),
+            ("AUTH__SCOPES", "[\"profile\"]", "auth.scopes"),
+            ("AUTH__SESSION_IDLE", "0s", "auth.session_idle"),
+            ("AUTH__SESSION_LIFE", "10m", "auth.session_idle"),
+            ("GATEWAY__PUBLIC_URL", "http://hub.example", "gateway.public_url"),
+            ("SANDBOX__ENABLED", "true", "sandbox.enabled"),
+        ] {
+            let Err(error) = oidc(&[(name, value)]) else {
+                panic!("{name}={value} was taken")
+            };
+            assert_eq!(error.key, key, "{name}: {error}");
+        }
     }
 
     #[test]

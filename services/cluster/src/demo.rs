@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use kit::config::Common;
-use kit::grpc::{Context, GATEWAY, client};
+use kit::grpc::{Context, DEV, client};
 use kit::http::{Timeouts, client as http_client};
 use kit::id;
 use proto::entitlements::v1::SetPlanRequest;
@@ -89,7 +89,7 @@ impl Seeder {
         if !empty(&accounts) || !empty(&left) {
             return Ok(());
         }
-        let mut entitlements = EntitlementsServiceClient::new(client(common, GATEWAY, &common.peers.entitlements));
+        let mut entitlements = EntitlementsServiceClient::new(client(common, DEV, &common.peers.entitlements));
         let plan = SetPlanRequest {
             workspace_id: WORKSPACE.into(),
             plan: "professional".into(),

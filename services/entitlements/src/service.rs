@@ -23,11 +23,10 @@ pub const POLICY: &[Rule] = &[
         callers: &[GATEWAY, ACCOUNTS, SERVICES],
         person: Need::Nobody,
     },
-    // Billing calls it without a person; where there is one it must be the owner.
     Rule {
         rpc: "SetPlan",
         callers: &[GATEWAY],
-        person: Need::Nobody,
+        person: Need::Role(Role::Owner),
     },
     Rule {
         rpc: "SetActiveAccounts",
@@ -108,14 +107,7 @@ impl EntitlementsService for Service {
     }
 
     async fn set_plan(&self, request: Request<pb::SetPlanRequest>) -> Result<Response<pb::SetPlanResponse>, Status> {
-        let context = Self::admit(&request, &request.get_ref().workspace_id)?;
-        if context.person.as_ref().is_some_and(|person| person.role < Role::Owner) {
-            return Err(Failure::new(
-                kit::Code::ForbiddenRole,
-                "Only the owner of the workspace changes its plan.",
-            )
-            .into());
-        }
+        Self::admit(&request, &request.get_ref().workspace_id)?;
         let pb::SetPlanRequest { workspace_id, plan } = request.into_inner();
         let workspace = self.store.set_plan(&workspace_id, &plan, self.clock.now_ms()).await?;
         self.relay.wake();

@@ -44,6 +44,9 @@ pub struct AppSection {
     pub calls_per_minute: u32,
     /// Calls to the platform at a time, per process.
     pub concurrent_calls: u32,
+    /// The id and secret are the sandbox's, and there is no sandbox.
+    #[serde(skip)]
+    is_placeholder: bool,
 }
 
 /// Whether TikTok gets a proof key; its web apps do without.
@@ -71,6 +74,8 @@ pub(crate) struct App {
     pub(crate) proof_key: ProofKey,
     pub(crate) calls_per_minute: u32,
     pub(crate) concurrent_calls: u32,
+    /// Registered at the platform; else nobody can be sent there.
+    pub(crate) is_set_up: bool,
 }
 
 impl App {
@@ -142,6 +147,7 @@ impl App {
             proof_key: section.pkce.unwrap_or(ProofKey::Off),
             calls_per_minute: section.calls_per_minute,
             concurrent_calls: section.concurrent_calls,
+            is_set_up: !section.is_placeholder,
         })
     }
 }
@@ -182,6 +188,14 @@ impl Section {
         }
     }
 
+    /// Without a sandbox, apps that still have its ids, those of `defaults`, are nobody's: their platforms cannot be connected.
+    pub fn without_sandbox(&mut self, defaults: &Self) {
+        for (connector, app) in &mut self.0 {
+            let sandboxs = defaults.0.get(connector).map(|app| &app.client_id);
+            app.is_placeholder = !app.client_id.is_empty() && sandboxs == Some(&app.client_id);
+        }
+    }
+
     /// Where consent pages are: `scheme://host:port` of each, once.
     pub fn dialog_origins(&self) -> Vec<String> {
         let origin = |app: &AppSection| app.dialog_base.trim_end_matches('/').to_owned();
@@ -203,6 +217,7 @@ impl AppSection {
             filled.client_id.clone_from(&other.client_id);
             filled.client_secret = other.client_secret.clone();
             filled.next_client_secret = other.next_client_secret.clone();
+            filled.is_placeholder = other.is_placeholder;
         }
         for (own, other) in [
             (&mut filled.dialog_base, &other.dialog_base),
@@ -236,6 +251,7 @@ pub(crate) mod tests {
             pkce: None,
             calls_per_minute: 600,
             concurrent_calls: 8,
+            is_placeholder: false,
         };
         App::new(platforms::adapter(connector).unwrap().spec(), &section).unwrap()
     }
@@ -246,6 +262,23 @@ pub(crate) mod tests {
         assert_eq!(app.secret(), "sbx-client-secret");
         assert!(app.switch_secret());
         assert_eq!(app.secret(), "sbx-next-secret");
+    }
+
+    #[test]
+    fn an_app_with_the_sandboxs_id_is_nobodys_where_there_is_no_sandbox() {
+        let section = |id: &str| {
+            let app = format!(
+                "{{\"x\": {{\"client_id\": \"{id}\", \"client_secret\": \"s\", \"next_client_secret\": \"\", \"scopes\": [], \
+                 \"dialog_base\": \"\", \"token_base\": \"\", \"api_base\": \"\", \"api_version\": \"\", \
+                 \"calls_per_minute\": 1, \"concurrent_calls\": 1}}}}"
+            );
+            serde_json::from_str::<Section>(&app).unwrap()
+        };
+        for (id, placeholder) in [("sandboxs", true), ("our-own", false)] {
+            let mut configured = section(id);
+            configured.without_sandbox(&section("sandboxs"));
+            assert_eq!(configured.0["x"].is_placeholder, placeholder);
+        }
     }
 
     #[test]

@@ -76,6 +76,12 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let connector = |(adapter, app): (&'static dyn adapter::Adapter, app::App)| {
         let pace = Arc::new(pace::Pace::new(&app, shared.clone(), clock.clone()));
         let spec = adapter.spec();
+        if !app.is_set_up {
+            tracing::warn!(
+                "platforms.{}.client_id is the sandbox's: accounts cannot be connected by it",
+                spec.id
+            );
+        }
         (
             spec.id,
             Arc::new(ctx::Ctx {

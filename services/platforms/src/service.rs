@@ -88,6 +88,10 @@ impl Service {
 
     fn address(&self, request: &pb::AuthorizationUrlRequest) -> Result<pb::AuthorizationUrlResponse, Error> {
         let (adapter, ctx) = self.find(&request.connector)?;
+        if !ctx.app.is_set_up {
+            let detail = format!("platforms.{}.client_id is not set", request.connector);
+            return Err(Failure::new(kit::Code::PlatformComingSoon, detail).into());
+        }
         let verifier = if oauth::uses_verifier(adapter.spec(), &ctx.app) {
             kit::id::secret()
         } else {

@@ -162,6 +162,7 @@ impl Spec {
             revocable: self.revocable,
             publish_needs_image: self.publish_needs_image,
             default_lifetime_ms: self.default_lifetime_ms,
+            dialog_origin: app.dialog_base.clone(),
         }
     }
 }
@@ -169,21 +170,22 @@ impl Spec {
 impl Platform {
     /// The platform as other services see it, with those connectors that `app` knows.
     pub(crate) fn describe<'a>(&self, app: impl Fn(&str) -> Option<&'a App>) -> pb::Platform {
-        let connector = |adapter: &&'static dyn Adapter| {
-            let spec = adapter.spec();
-            app(spec.id).map(|app| spec.connector(app))
-        };
+        let known = |adapter: &&'static dyn Adapter| Some((adapter.spec(), app(adapter.spec().id)?));
+        let mut connectors: Vec<_> = self.connectors.iter().filter_map(known).collect();
+        // What is not set up is described all the same: accounts of it may be there since it was.
+        connectors.sort_by_key(|(_, app)| !app.is_set_up);
+        let connectable = connectors.iter().any(|(_, app)| app.is_set_up);
         pb::Platform {
             id: self.id.to_owned(),
             title: self.title.to_owned(),
             short_title: self.short_title.to_owned(),
-            connectors: self.connectors.iter().filter_map(connector).collect(),
+            connectors: connectors.into_iter().map(|(spec, app)| spec.connector(app)).collect(),
             capabilities: self
                 .capabilities
                 .iter()
                 .map(|capability| (*capability).to_owned())
                 .collect(),
-            connectable: !self.connectors.is_empty(),
+            connectable,
             token_diagnostics: self.token_diagnostics,
             settings_hint: self.settings_hint.to_owned(),
         }

@@ -10,8 +10,8 @@ use proto::accounts::v1::{
     LeaseBrowserSessionResponse, UpdateBrowserSessionRequest, UpdateBrowserSessionResponse,
 };
 
-use super::fake::Answers;
 use super::NOW;
+use super::fake::Answers;
 
 type Kept = HashMap<Vec<u8>, (BrowserSession, bool)>;
 
@@ -31,7 +31,11 @@ impl Browsers {
 
     /// Everything that is stored, to be searched.
     pub(crate) fn stored(&self) -> Vec<u8> {
-        let sealed = self.kept().iter().map(|(id, (session, _))| [id, &session.sealed_credential[..]].concat()).collect::<Vec<_>>();
+        let sealed = self
+            .kept()
+            .iter()
+            .map(|(id, (session, _))| [&id[..], &session.sealed_credential[..]].concat())
+            .collect::<Vec<_>>();
         sealed.concat()
     }
 
@@ -46,27 +50,47 @@ impl Browsers {
         answers.on("CreateBrowserSession", move |request: CreateBrowserSessionRequest| {
             let mut kept = all.kept();
             kept.remove(&request.replaces_hash);
-            let session = BrowserSession { version: 1, ends_at_ms: NOW + 86_400_000, ..request.session.unwrap_or_default() };
+            let session = BrowserSession {
+                version: 1,
+                ends_at_ms: NOW + 86_400_000,
+                ..request.session.unwrap_or_default()
+            };
             kept.insert(request.id_hash, (session.clone(), false));
             Ok(CreateBrowserSessionResponse { session: Some(session) })
         });
         let all = self.clone();
         answers.on("GetBrowserSession", move |request: GetBrowserSessionRequest| {
             let session = all.kept().get(&request.id_hash).map(|(session, _)| session.clone());
-            Ok(GetBrowserSessionResponse { session: Some(session.ok_or_else(none)?) })
+            Ok(GetBrowserSessionResponse {
+                session: Some(session.ok_or_else(none)?),
+            })
         });
         let all = self.clone();
         answers.on("LeaseBrowserSession", move |request: LeaseBrowserSessionRequest| {
             let mut kept = all.kept();
-            let found = kept.get_mut(&request.id_hash).filter(|(session, leased)| session.version == request.version && !leased);
+            let found = kept
+                .get_mut(&request.id_hash)
+                .filter(|(session, leased)| session.version == request.version && !leased);
             let leased = found.map(|(_, leased)| *leased = true).is_some();
             Ok(LeaseBrowserSessionResponse { leased })
         });
         let all = self.clone();
         answers.on("UpdateBrowserSession", move |request: UpdateBrowserSessionRequest| {
             let (new, mut kept) = (request.session.unwrap_or_default(), all.kept());
-            let found = kept.get_mut(&request.id_hash).filter(|(session, _)| session.version == new.version);
-            let updated = found.map(|found| *found = (BrowserSession { version: new.version + 1, ..new }, false)).is_some();
+            let found = kept
+                .get_mut(&request.id_hash)
+                .filter(|(session, _)| session.version == new.version);
+            let updated = found
+                .map(|found| {
+                    *found = (
+                        BrowserSession {
+                            version: new.version + 1,
+                            ..new
+                        },
+                        false,
+                    )
+                })
+                .is_some();
             Ok(UpdateBrowserSessionResponse { updated })
         });
         let all = self.clone();

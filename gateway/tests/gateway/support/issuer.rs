@@ -35,7 +35,10 @@ impl Key {
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
         let point = pair.public_key().as_ref();
-        let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..]));
+        let (x, y) = (
+            URL_SAFE_NO_PAD.encode(&point[1..33]),
+            URL_SAFE_NO_PAD.encode(&point[33..]),
+        );
         Self {
             kid: kid.into(),
             private: EncodingKey::from_ec_der(pkcs8.as_ref()),
@@ -105,7 +108,10 @@ impl Issuer {
             access_token: String::new(),
             refresh_token: String::new(),
         };
-        let issuer = Self { url, play: Arc::new(Mutex::new(play)) };
+        let issuer = Self {
+            url,
+            play: Arc::new(Mutex::new(play)),
+        };
         let routes = axum::Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/keys", get(keys))
@@ -161,7 +167,10 @@ impl Issuer {
     }
 
     pub(crate) fn sign_under(&self, kid: &str, changes: Value) -> String {
-        let header = Header { kid: Some(kid.into()), ..Header::new(Algorithm::ES256) };
+        let header = Header {
+            kid: Some(kid.into()),
+            ..Header::new(Algorithm::ES256)
+        };
         format!("Bearer {}", self.signed(&header, &self.claims(&changes)))
     }
 
@@ -184,7 +193,10 @@ impl Dialog {
     pub(crate) fn of(location: &str) -> Self {
         let url = Url::parse(location).unwrap();
         let query: HashMap<String, String> = url.query_pairs().into_owned().collect();
-        assert_eq!((query["response_type"].as_str(), query["client_id"].as_str()), ("code", CLIENT));
+        assert_eq!(
+            (query["response_type"].as_str(), query["client_id"].as_str()),
+            ("code", CLIENT)
+        );
         assert_eq!(query["code_challenge_method"], "S256");
         assert_eq!(query["redirect_uri"], "http://127.0.0.1:8080/sign-in/callback");
         Self { query }
@@ -221,13 +233,20 @@ async fn keys(State(issuer): State<Issuer>) -> Response {
     Json(json!({"keys": [play.key.public]})).into_response()
 }
 
-async fn token(State(issuer): State<Issuer>, headers: HeaderMap, Form(form): Form<HashMap<String, String>>) -> Response {
+async fn token(
+    State(issuer): State<Issuer>,
+    headers: HeaderMap,
+    Form(form): Form<HashMap<String, String>>,
+) -> Response {
     let refused = |error: &str| (StatusCode::BAD_REQUEST, Json(json!({"error": error}))).into_response();
     if issuer.play().silent {
         return StatusCode::BAD_GATEWAY.into_response();
     }
     // RFC 6749 2.3.1: both halves are form-encoded before they are joined.
-    let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode("hub-client:hub+secret"));
+    let basic = format!(
+        "Basic {}",
+        base64::engine::general_purpose::STANDARD.encode("hub-client:hub+secret")
+    );
     if headers.get("authorization").is_none_or(|found| found != basic.as_str()) {
         return refused("invalid_client");
     }
@@ -259,7 +278,13 @@ async fn token(State(issuer): State<Issuer>, headers: HeaderMap, Form(form): For
         (play.id_changes.clone(), play.key.kid.clone())
     };
     let claims = changed(claims, &changes);
-    let id_token = issuer.signed(&Header { kid: Some(kid), ..Header::new(Algorithm::ES256) }, &claims);
+    let id_token = issuer.signed(
+        &Header {
+            kid: Some(kid),
+            ..Header::new(Algorithm::ES256)
+        },
+        &claims,
+    );
     let mut play = issuer.play();
     play.access_token = format!("canary-access-{}", kit::id::secret());
     play.refresh_token = format!("canary-refresh-{}", kit::id::secret());
@@ -275,7 +300,10 @@ async fn userinfo(State(issuer): State<Issuer>, headers: HeaderMap) -> Response 
     let bearer = format!("Bearer {}", play.access_token);
     if play.silent {
         StatusCode::BAD_GATEWAY.into_response()
-    } else if headers.get("authorization").is_some_and(|found| found == bearer.as_str()) {
+    } else if headers
+        .get("authorization")
+        .is_some_and(|found| found == bearer.as_str())
+    {
         Json(play.person.clone()).into_response()
     } else {
         StatusCode::UNAUTHORIZED.into_response()

@@ -18,6 +18,7 @@ pub(crate) fn catalogue(answers: &Answers) {
         connectors: vec![Connector {
             id: id.into(),
             method: "oauth".into(),
+            dialog_origin: "https://dialog.example".into(),
             ..Connector::default()
         }],
         capabilities: vec!["publish".into(), "analytics".into()],

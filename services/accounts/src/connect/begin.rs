@@ -21,6 +21,10 @@ impl Hub {
         request: pb::BeginConnectRequest,
     ) -> Result<(pb::ConnectSession, String), Error> {
         check(&request)?;
+        // A constant of the hub: nobody who asks, the gateway included, chooses where a code is sent.
+        if request.redirect_uri != format!("{}/oauth/{}/callback", self.settings.public_url, request.platform) {
+            return Err(Failure::invalid("/redirect_uri", "The redirect URI is the hub's own.").into());
+        }
         self.check_platform(context, &request).await?;
         let platforms = self.catalogue.platforms().await?;
         let platform = platforms.connectable(&request.platform)?;
@@ -153,12 +157,6 @@ fn check(request: &pb::BeginConnectRequest) -> Result<(), Failure> {
                 "A browser's session is bound to its cookie, a native app's to none.",
             ));
         }
-    }
-    if !request
-        .redirect_uri
-        .ends_with(&format!("/oauth/{}/callback", request.platform))
-    {
-        return Err(Failure::invalid("/redirect_uri", "The redirect URI is the hub's own."));
     }
     Ok(())
 }

@@ -169,7 +169,12 @@ impl Hub {
         request: pb::FinishNativeConnectRequest,
     ) -> Result<pb::ConnectSession, Error> {
         let person = context.person_in(&request.workspace_id)?;
-        let session = self.own_session(&person, &request.session_id).await?;
+        let session = self.store.session(&request.workspace_id, &request.session_id).await?;
+        // Whoever of the workspace caught the link of somebody else's app may know that it is not theirs to use.
+        if session.user_id != person.user_id {
+            tracing::warn!(session = session.id, "a completion code was brought by another person");
+            return Err(not_the_starter().into());
+        }
         let hash = id::sha256_hex(request.completion_code.as_bytes());
         if !session.is_native() || request.completion_code.is_empty() {
             return Err(Error::StateMismatch);
@@ -199,10 +204,10 @@ fn starter(context: &Context, session: &Session) -> Result<std::sync::Arc<Person
         .person_in(&session.workspace_id)
         .ok()
         .filter(|person| person.user_id == session.user_id);
-    person.ok_or_else(|| {
-        Failure::new(
-            Code::ForbiddenRole,
-            "Only the person who started a sign-in can finish it.",
-        )
-    })
+    person.ok_or_else(not_the_starter)
+}
+
+fn not_the_starter() -> Failure {
+    let detail = "Only the person who started a sign-in can finish it.";
+    Failure::new(Code::ForbiddenRole, detail)
 }

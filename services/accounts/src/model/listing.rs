@@ -3,7 +3,7 @@
 use kit::Failure;
 use proto::accounts::v1 as pb;
 
-use super::cursor;
+use super::cursor::{self, Cursors};
 
 /// Place of an account in an order: group, text, time, id. Compared as a whole.
 type Place = (i64, String, i64, String);
@@ -33,6 +33,7 @@ pub(crate) fn is_connected(account: &pb::Account) -> bool {
 
 /// The part of `accounts` that the request asks for, and the cursor of the next part.
 pub(crate) fn page(
+    cursors: &Cursors,
     accounts: &[pb::Account],
     request: &pb::ListAccountsRequest,
 ) -> Result<(Vec<pb::Account>, String), Failure> {
@@ -41,7 +42,7 @@ pub(crate) fn page(
         "accounts {} {} {} {}",
         request.status, request.platform, request.sort, request.query
     );
-    let after = cursor::decode(&request.workspace_id, &list, &request.cursor)?;
+    let after = cursors.decode(&request.workspace_id, &list, &request.cursor)?;
     let after = after
         .map(|json| serde_json::from_str::<Place>(&json).map_err(|_| cursor::refused()))
         .transpose()?;
@@ -74,7 +75,7 @@ pub(crate) fn page(
     let more = found.len() > limit;
     found.truncate(limit);
     let next = match found.last().filter(|_| more) {
-        Some((place, _)) => cursor::encode(
+        Some((place, _)) => cursors.encode(
             &request.workspace_id,
             &list,
             &serde_json::to_string(place).unwrap_or_default(),
@@ -91,6 +92,13 @@ fn matches(account: &pb::Account, query: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn cursors() -> Cursors {
+        Cursors(kit::identity::Signer::new(
+            kit::Secret::new("key"),
+            kit::Clock::manual(0),
+        ))
+    }
 
     fn account(id: &str, name: &str, amber: bool) -> pb::Account {
         let status = if amber {
@@ -125,7 +133,7 @@ mod tests {
 
     #[test]
     fn accounts_that_need_attention_come_first_then_names() {
-        let (page, next) = page(&sample(), &pb::ListAccountsRequest::default()).unwrap();
+        let (page, next) = page(&cursors(), &sample(), &pb::ListAccountsRequest::default()).unwrap();
         assert_eq!((ids(&page), next.as_str()), (vec!["3", "2", "4", "1"], ""));
     }
 
@@ -137,7 +145,7 @@ mod tests {
         };
         let mut seen = Vec::new();
         loop {
-            let (part, next) = page(&sample(), &request).unwrap();
+            let (part, next) = page(&cursors(), &sample(), &request).unwrap();
             seen.extend(part.into_iter().map(|account| account.id));
             if next.is_empty() {
                 break;
@@ -155,7 +163,7 @@ mod tests {
                 query: query.into(),
                 ..Default::default()
             };
-            page(&sample(), &request).map(|(page, _)| page.len())
+            page(&cursors(), &sample(), &request).map(|(page, _)| page.len())
         };
         assert_eq!(only("needs_reconnect", "").unwrap(), 1);
         assert_eq!(only("", "ALPH").unwrap(), 2);

@@ -35,7 +35,7 @@ impl Hub {
         request: &pb::ListAccountsRequest,
     ) -> Result<pb::ListAccountsResponse, Error> {
         let snapshot = self.store.snapshot(&request.workspace_id).await?;
-        let (page, next_cursor) = listing::page(&snapshot.accounts, request)?;
+        let (page, next_cursor) = listing::page(&self.cursors, &snapshot.accounts, request)?;
         let accounts = page.into_iter().map(|account| self.dated(&snapshot, account)).collect();
         Ok(pb::ListAccountsResponse {
             accounts,

@@ -78,14 +78,23 @@ fn hash(bytes: &[u8]) -> Result<String, Failure> {
 
 fn check(session: &pb::BrowserSession) -> Result<(), Failure> {
     if session.user_id.is_empty() || session.user_id.len() > 255 || session.user_name.len() > 1024 {
-        return Err(Failure::invalid("/session/user_id", "The person has an id of 1 to 255 bytes."));
+        return Err(Failure::invalid(
+            "/session/user_id",
+            "The person has an id of 1 to 255 bytes.",
+        ));
     }
     let known = |membership: &pb::Membership| kit::Role::parse(&membership.role).is_some();
     if session.memberships.len() > MOST_MEMBERSHIPS || !session.memberships.iter().all(known) {
-        return Err(Failure::invalid("/session/memberships", "A role is owner, admin or member."));
+        return Err(Failure::invalid(
+            "/session/memberships",
+            "A role is owner, admin or member.",
+        ));
     }
     if session.sealed_credential.len() > LARGEST_CREDENTIAL {
-        return Err(Failure::invalid("/session/sealed_credential", "That is too large for tokens."));
+        return Err(Failure::invalid(
+            "/session/sealed_credential",
+            "That is too large for tokens.",
+        ));
     }
     Ok(())
 }

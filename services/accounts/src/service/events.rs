@@ -101,7 +101,7 @@ impl Hub {
         let row = self.store.account(&request.workspace_id, &request.account_id).await?;
         let limit = cursor::limit(request.limit, 20, 100)?;
         let list = format!("history {}", row.id);
-        let position = cursor::decode(&row.workspace_id, &list, &request.cursor)?;
+        let position = self.cursors.decode(&row.workspace_id, &list, &request.cursor)?;
         let before = position.and_then(|position| position.parse().ok()).unwrap_or(i64::MAX);
         let more = i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1;
         let mut events = self.store.history(&row.workspace_id, &row.id, before, more).await?;
@@ -110,7 +110,7 @@ impl Hub {
         let next = events
             .last()
             .filter(|_| there_is_more)
-            .map(|last| cursor::encode(&row.workspace_id, &list, &last.id.to_string()));
+            .map(|last| self.cursors.encode(&row.workspace_id, &list, &last.id.to_string()));
         Ok(pb::ListHistoryResponse {
             events,
             next_cursor: next.unwrap_or_default(),
@@ -124,7 +124,10 @@ impl Hub {
     ) -> Result<pb::ListNotificationsResponse, Error> {
         let workspace_id = &request.workspace_id;
         let limit = cursor::limit(request.limit, 25, 100)?;
-        let before = cursor::decode(workspace_id, "notifications", &request.cursor)?.unwrap_or_default();
+        let before = self
+            .cursors
+            .decode(workspace_id, "notifications", &request.cursor)?
+            .unwrap_or_default();
         let more = i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1;
         let mut notifications = self
             .store
@@ -135,7 +138,7 @@ impl Hub {
         let next = notifications
             .last()
             .filter(|_| there_is_more)
-            .map(|last| cursor::encode(workspace_id, "notifications", &last.id));
+            .map(|last| self.cursors.encode(workspace_id, "notifications", &last.id));
         let unread = self.store.unread(workspace_id, &person.user_id).await?;
         Ok(pb::ListNotificationsResponse {
             notifications,

@@ -376,7 +376,9 @@ impl AccountsService for Service {
         request: Request<pb::CreateBrowserSessionRequest>,
     ) -> Answer<pb::CreateBrowserSessionResponse> {
         let session = self.0.create_browser_session(request.into_inner()).await?;
-        Ok(Response::new(pb::CreateBrowserSessionResponse { session: Some(session) }))
+        Ok(Response::new(pb::CreateBrowserSessionResponse {
+            session: Some(session),
+        }))
     }
 
     async fn get_browser_session(

@@ -29,7 +29,7 @@ impl Hub {
         }
         let limit = cursor::limit(request.limit, 10, 50)?;
         let list = format!("posts {}", row.id);
-        let position = cursor::decode(&row.workspace_id, &list, &request.cursor)?;
+        let position = self.cursors.decode(&row.workspace_id, &list, &request.cursor)?;
         let remembered = position.as_deref().and_then(|position| position.strip_prefix("kept "));
         if row.is_connected() && remembered.is_none() {
             let live = position
@@ -38,7 +38,7 @@ impl Hub {
                 .unwrap_or_default();
             if let Ok(page) = self.ask_posts(context, &row, limit, live).await {
                 self.store.remember(&row.workspace_id, &row.id, &page.posts).await?;
-                let next = |next: &str| cursor::encode(&row.workspace_id, &list, &format!("live {next}"));
+                let next = |next: &str| self.cursors.encode(&row.workspace_id, &list, &format!("live {next}"));
                 let next_cursor = if page.next_cursor.is_empty() {
                     String::new()
                 } else {
@@ -96,7 +96,7 @@ impl Hub {
         let next_cursor = match posts.last().filter(|_| there_is_more) {
             Some(last) => {
                 let position = format!("kept {} {}", last.published_at_ms, last.platform_post_id);
-                cursor::encode(&row.workspace_id, list, &position)
+                self.cursors.encode(&row.workspace_id, list, &position)
             }
             None => String::new(),
         };

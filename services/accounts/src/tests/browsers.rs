@@ -93,7 +93,14 @@ async fn b11_signing_out_ends_one_browser_or_all_of_the_person_at_once() {
         world.hub.end_browser_session(&end(&cookies[1], true)).await.unwrap();
         assert_eq!(code(get(&world, &cookies[2], true).await), Code::NotFound);
         assert!(get(&world, &cookies[3], true).await.is_ok(), "somebody else's goes on");
-        assert!(world.hub.end_browser_session(&end(&cookies[0], true)).await.unwrap().is_none());
+        assert!(
+            world
+                .hub
+                .end_browser_session(&end(&cookies[0], true))
+                .await
+                .unwrap()
+                .is_none()
+        );
     })
     .await;
 }
@@ -104,18 +111,28 @@ async fn of_several_gateways_one_spends_the_refresh_token_and_an_older_answer_ch
         let cookie = id::secret();
         create(&world, &cookie, "", &person(&world)).await;
         let id_hash = id::sha256(cookie.as_bytes()).to_vec();
-        let lease = pb::LeaseBrowserSessionRequest { id_hash: id_hash.clone(), version: 1 };
+        let lease = pb::LeaseBrowserSessionRequest {
+            id_hash: id_hash.clone(),
+            version: 1,
+        };
         assert!(world.hub.lease_browser_session(&lease).await.unwrap());
         assert!(!world.hub.lease_browser_session(&lease).await.unwrap());
         let update = pb::UpdateBrowserSessionRequest {
             id_hash,
-            session: Some(pb::BrowserSession { version: 1, memberships: Vec::new(), ..session(&person(&world)) }),
+            session: Some(pb::BrowserSession {
+                version: 1,
+                memberships: Vec::new(),
+                ..session(&person(&world))
+            }),
         };
         assert!(world.hub.update_browser_session(update.clone()).await.unwrap());
         assert!(!world.hub.update_browser_session(update).await.unwrap());
         let now = get(&world, &cookie, true).await.unwrap();
         assert_eq!((now.version, now.memberships.len()), (2, 0));
-        assert!(!world.hub.lease_browser_session(&lease).await.unwrap(), "of an old version");
+        assert!(
+            !world.hub.lease_browser_session(&lease).await.unwrap(),
+            "of an old version"
+        );
         world.clock.advance(MINUTE);
         let lease = pb::LeaseBrowserSessionRequest { version: 2, ..lease };
         assert!(world.hub.lease_browser_session(&lease).await.unwrap());

@@ -261,6 +261,29 @@ async fn j2_a_connection_over_the_limit_fails_with_it_and_is_revoked() {
 }
 
 #[tokio::test]
+async fn a22_a_redirect_uri_is_the_hubs_own_to_the_letter() {
+    everywhere(|world| async move {
+        for uri in [
+            "https://evil.example/oauth/x/callback",
+            "http://127.0.0.1:8081/oauth/x/callback",
+            "http://127.0.0.1:8080/oauth/X/callback",
+            "http://127.0.0.1:8080/oauth/facebook/callback",
+            "http://127.0.0.1:8080/oauth/x/callback?a=b",
+            "http://127.0.0.1:8080//oauth/x/callback",
+            "",
+        ] {
+            let evil = pb::BeginConnectRequest {
+                redirect_uri: uri.into(),
+                ..world.wish("x")
+            };
+            assert_eq!(code(world.begin(evil).await), Code::ValidationFailed, "{uri}");
+        }
+        assert!(world.begin(world.wish("x")).await.is_ok());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn coming_soon_and_nonsense_are_refused_before_anything_begins() {
     everywhere(|world| async move {
         assert_eq!(
@@ -275,11 +298,6 @@ async fn coming_soon_and_nonsense_are_refused_before_anything_begins() {
             ..world.wish("x")
         };
         assert_eq!(code(world.begin(unknown).await), Code::AccountNotFound);
-        let evil = pb::BeginConnectRequest {
-            redirect_uri: "https://evil.example/".into(),
-            ..world.wish("x")
-        };
-        assert_eq!(code(world.begin(evil).await), Code::ValidationFailed);
         let open = pb::BeginConnectRequest {
             return_to: "https://evil.example".into(),
             ..world.wish("x")

@@ -53,6 +53,31 @@ async fn e4_a_stream_resumes_after_the_event_that_was_seen_last() {
 }
 
 #[tokio::test]
+async fn c13_a_stream_carries_no_event_of_another_workspace() {
+    everywhere(|world| async move {
+        let other = format!("{}_other", world.workspace);
+        let write = async |workspace: &str| {
+            for number in 0..100 {
+                let mut tx = world.hub.store.change(workspace, world.clock.now_ms()).await.unwrap();
+                tx.note("account.updated", serde_json::json!({ "number": number }), workspace)
+                    .await
+                    .unwrap();
+                tx.commit().await.unwrap();
+            }
+        };
+        let watching = items(&world, Some(0), 101);
+        let (seen, (), ()) = tokio::join!(watching, write(&world.workspace), write(&other));
+        let of = |item: &Item| match item {
+            Item::Event(event) => Some((event.workspace_id.clone(), event.actor_name.clone())),
+            _ => None,
+        };
+        let owners: Vec<_> = seen.iter().filter_map(of).collect();
+        assert_eq!(owners, vec![(world.workspace.clone(), world.workspace.clone()); 100]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn k4_a_stream_that_cannot_resume_says_so_and_goes_on() {
     everywhere(|world| async move {
         world.connect("x").await;

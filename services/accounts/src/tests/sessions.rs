@@ -6,7 +6,7 @@ use proto::accounts::v1 as pb;
 use super::{code, everywhere};
 
 #[tokio::test]
-async fn a21_a_native_app_needs_its_completion_code_once_in_time_and_its_own_person() {
+async fn a20_a21_o6_a_native_app_needs_its_completion_code_once_in_time_and_its_own_person() {
     everywhere(|world| async move {
         let wish = pb::BeginConnectRequest {
             channel: pb::Channel::Native.into(),
@@ -32,7 +32,7 @@ async fn a21_a_native_app_needs_its_completion_code_once_in_time_and_its_own_per
         let other = world.context(&world.person("usr_other", Role::Owner));
         assert_eq!(
             code(world.hub.finish_native(&other, finish(&completion_code)).await),
-            Code::NotFound
+            Code::ForbiddenRole
         );
         let owner = world.context(&world.owner());
         assert_eq!(

@@ -79,7 +79,17 @@ impl Context {
                 workspace_id: workspace_id.into(),
                 role: Role::Owner,
             })),
-            _ => Err(Failure::new(Code::NotFound, "no such workspace")),
+            other => {
+                let user = other.as_ref().map_or("", |person| &person.user_id);
+                tracing::warn!(
+                    user,
+                    caller = &*self.caller,
+                    workspace_id,
+                    "somebody asked for a workspace that is not theirs"
+                );
+                metrics::counter!("foreign_workspace_total").increment(1);
+                Err(Failure::new(Code::NotFound, "no such workspace"))
+            }
         }
     }
 
