@@ -98,6 +98,9 @@ async fn is_of(app: &App, platform: &str, iss: &str) -> Result<bool, Problem> {
         .map(|url| url.origin().ascii_serialization())
         .unwrap_or_default();
     let catalogue = app.catalogue().await?;
+    if origin.is_empty() {
+        return Ok(false);
+    }
     let connectors = catalogue.platform(platform).map(|platform| &platform.connectors);
     Ok(connectors
         .into_iter()
