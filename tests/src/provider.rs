@@ -121,6 +121,18 @@ impl Browser {
         Ok(answer)
     }
 
+    /// A stream, as soon as it has begun.
+    pub async fn stream(&self, url: &Url) -> anyhow::Result<reqwest::Response> {
+        let answer = self
+            .http
+            .get(url.clone())
+            .header("cookie", self.cookie(url))
+            .send()
+            .await?;
+        ensure!(answer.status().is_success(), "{url}: {}", answer.status());
+        Ok(answer)
+    }
+
     fn keep(&mut self, host: &str, line: &str) {
         let Some((name, value)) = line.split(';').next().and_then(|pair| pair.split_once('=')) else {
             return;
