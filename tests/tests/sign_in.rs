@@ -107,16 +107,15 @@ async fn b21_a_live_stream_ends_when_the_provider_ends_the_membership() -> Outco
         provider.person("mia", Some(json!({"bakery": "member"}))).await?;
         let mut browser = Browser::new()?;
         browser.open(&format!("{}/connections", hub.url()), "mia").await?;
-        let url = api(hub, "workspaces/bakery/events")?;
-        let mut watching = browser.clone();
-        let stream = tokio::spawn(async move { watching.request(Method::GET, &url, &[]).await });
+        let stream = browser.stream(&api(hub, "workspaces/bakery/events")?).await?;
         provider.person("mia", Some(json!({}))).await?;
-        let ended = eventually("the stream ends", async || {
-            hub.advance_alone(Duration::from_secs(10))?;
-            Ok(stream.is_finished().then_some(()))
-        });
-        ended.await?;
-        let said = stream.await??.text;
+        let reading = tokio::spawn(stream.text());
+        eventually("the stream ends", async || {
+            hub.advance_alone(Duration::from_secs(1))?;
+            Ok(reading.is_finished().then_some(()))
+        })
+        .await?;
+        let said = reading.await??;
         ensure!(
             said.contains("stream.closed") && said.contains("membership_ended"),
             "{said}"
