@@ -9,6 +9,7 @@
 mod api;
 mod authority;
 mod canaries;
+mod browser;
 pub mod chaos;
 mod cluster;
 mod collector;
@@ -28,6 +29,7 @@ mod wait;
 pub use api::{Answer, Api};
 pub use authority::{Authority, Issued};
 pub use canaries::found;
+pub use browser::{Screen, Stage, Tab, Trouble, Visitor, in_browser, in_browser_with};
 pub use cluster::Cluster;
 pub use collector::Collector;
 pub use connect::{Consent, Flow};

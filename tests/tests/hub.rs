@@ -4,6 +4,7 @@
 
 mod access;
 mod callbacks;
+mod browser;
 mod chaos;
 mod connect;
 mod disconnect;

@@ -98,6 +98,11 @@ pub(crate) fn signed_out(accepts: &str) -> Response {
     returned::signed_out(texts::texts(Locale::parse(accepts)))
 }
 
+/// The address of a file that pages load.
+pub(crate) fn asset(name: &str) -> String {
+    assets::url(name)
+}
+
 /// A rendered template.
 fn html(template: &impl Template) -> Result<Response, Problem> {
     let text = template.render().map_err(|error| {
