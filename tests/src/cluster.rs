@@ -1,6 +1,6 @@
 //! A running hub of either form, and the clients that tests use on it.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -122,6 +122,12 @@ impl Cluster {
         Ok(AccountsServiceClient::new(self.channel(50051)?))
     }
 
+    /// A replica of tokens by its address.
+    pub fn tokens_at(&self, address: SocketAddr) -> anyhow::Result<TokensServiceClient<Channel>> {
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
+        Ok(TokensServiceClient::new(endpoint.connect_lazy()))
+    }
+
     /// tokens; `replica` 0 or 1.
     pub fn tokens(&self, replica: usize) -> anyhow::Result<TokensServiceClient<Channel>> {
         let address = if self.form == Form::Processes {
@@ -129,8 +135,7 @@ impl Cluster {
         } else {
             self.addresses[0]
         };
-        let endpoint = Endpoint::from_shared(format!("http://{address}:50052"))?;
-        Ok(TokensServiceClient::new(endpoint.connect_lazy()))
+        self.tokens_at((address, 50052).into())
     }
 
     /// platforms

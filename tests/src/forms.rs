@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 
-use crate::{Cluster, Hub, Outcome, servers};
+use crate::{Cluster, Hub, Layout, Outcome, servers};
 
 /// How the hub runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,15 +67,29 @@ pub async fn separate_processes_with(
     settings: &[(&str, &str)],
     test: impl AsyncFn(&Cluster, &Hub) -> Outcome,
 ) -> Outcome {
+    separate_processes_as(Layout::default(), settings, test).await
+}
+
+/// As [`separate_processes_with`], with processes of the test's choice.
+pub async fn separate_processes_as(
+    layout: Layout,
+    settings: &[(&str, &str)],
+    test: impl AsyncFn(&Cluster, &Hub) -> Outcome,
+) -> Outcome {
     if !separate_processes_wanted() {
         return Ok(());
     }
     let test = async |cluster: &Cluster| test(cluster, cluster.hub().context("no processes")?).await;
-    Box::pin(run(Form::Processes, settings, &test)).await
+    let cluster = Cluster::start_as(Form::Processes, layout, settings).await?;
+    Box::pin(ending(cluster, &test)).await
 }
 
 async fn run(form: Form, settings: &[(&str, &str)], test: &impl AsyncFn(&Cluster) -> Outcome) -> Outcome {
-    let cluster = Cluster::start(form, settings).await?;
+    ending(Cluster::start(form, settings).await?, test).await
+}
+
+async fn ending(cluster: Cluster, test: &impl AsyncFn(&Cluster) -> Outcome) -> Outcome {
+    let form = cluster.form();
     let outcome = test(&cluster).await;
     if outcome.is_err() {
         cluster.report();

@@ -35,10 +35,10 @@ pub use collector::Collector;
 pub use connect::{Consent, Flow};
 pub use events::{Event, Events};
 pub use forms::{
-    Form, each_form, each_form_with, in_one_process, separate_processes, separate_processes_wanted,
-    separate_processes_with,
+    Form, each_form, each_form_with, in_one_process, separate_processes, separate_processes_as,
+    separate_processes_wanted, separate_processes_with,
 };
-pub use processes::{Hub, Layout, Role, binary};
+pub use processes::{Hub, Layout, Proxies, Role, binary};
 pub use provider::{Browser, Provider};
 pub use proxy::Proxy;
 pub use receiver::{Received, Receiver, Reply};

@@ -67,13 +67,23 @@ struct Member {
 /// Role and replica of one process.
 pub type Role = (&'static str, usize);
 
-/// Which processes a hub is made of, and how they reach their database.
+/// Which processes a hub is made of, and how they reach their servers.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// In the order they are started.
     pub members: Vec<Role>,
-    /// PostgreSQL is reached through a [`Proxy`] that tests stall and cut.
+    /// PostgreSQL and Redis are reached through a [`Proxy`] each, that tests stall and cut.
     pub proxied: bool,
+}
+
+impl Layout {
+    /// The usual processes, with what stands between them and their servers in the hands of the test.
+    pub fn proxied() -> Self {
+        Self {
+            proxied: true,
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Layout {
@@ -86,13 +96,21 @@ impl Default for Layout {
     }
 }
 
+/// What stands between the members and their servers.
+pub struct Proxies {
+    /// PostgreSQL
+    pub database: Proxy,
+    /// Redis
+    pub redis: Proxy,
+}
+
 /// Running processes; killed by their own ids when it is dropped.
 pub struct Hub {
     settings: Settings,
     database: String,
     addresses: [Ipv4Addr; 2],
     layout: Layout,
-    proxy: Option<Proxy>,
+    proxies: Option<Proxies>,
     members: Mutex<Vec<Member>>,
     folder: TempDir,
 }
@@ -103,16 +121,24 @@ impl Hub {
         addresses: [Ipv4Addr; 2],
         layout: Layout,
     ) -> anyhow::Result<Self> {
-        let [first, _] = addresses;
+        let [first, second] = addresses;
         let folder = tempfile::tempdir()?;
         let name = format!("hub_{}", first.octets().map(|octet| octet.to_string()).join("_"));
         let database = servers::database(&name).await?;
-        let proxy = if layout.proxied {
-            Some(Proxy::start(first, &database).await?)
+        let mut database_url = database.clone();
+        let proxies = if layout.proxied {
+            let (head, rest) = database.split_once('@').context("no user in the database URL")?;
+            let (target, name) = rest.split_once('/').context("no name in the database URL")?;
+            database_url = format!("{head}@{first}:5432/{name}");
+            let redis = SocketAddr::from((second, 6379));
+            Some(Proxies {
+                database: Proxy::start((first, 5432).into(), target.parse()?).await?,
+                redis: Proxy::start((first, 6379).into(), redis).await?,
+            })
         } else {
             None
         };
-        settings.set("database.url", proxy.as_ref().map_or(database.as_str(), Proxy::url));
+        settings.set("database.url", database_url);
         settings.set("redis.url", format!("redis://{first}:6379"));
         for service in ["tokens", "platforms", "accounts"] {
             let replicas = layout.members.iter().filter(|(role, _)| *role == service);
@@ -126,12 +152,12 @@ impl Hub {
             database,
             addresses,
             layout,
-            proxy,
+            proxies,
             members: Mutex::default(),
             folder,
         };
         hub.start_redis()?;
-        hub.listening("redis", format!("{first}:6379")).await?;
+        hub.listening("redis", hub.redis_address().to_string()).await?;
         for (role, replica) in &hub.layout.members {
             hub.start_member(role, *replica)?;
         }
@@ -143,7 +169,7 @@ impl Hub {
 
     /// Starts its Redis (again), empty.
     pub fn start_redis(&self) -> anyhow::Result<()> {
-        let address = self.addresses[0].to_string();
+        let address = self.redis_address().ip().to_string();
         let arguments = ["--bind", &address, "--port", "6379", "--save", "", "--appendonly", "no"];
         let mut command = Command::new("redis-server");
         command.args(arguments);
@@ -271,6 +297,22 @@ impl Hub {
         Ok(())
     }
 
+    /// True while a member is stopped, by a signal of its own or of ours.
+    pub fn stands(&self, name: &str) -> anyhow::Result<bool> {
+        let id = self.id(name)?;
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+        // After the name, which may hold anything: the state.
+        Ok(stat
+            .rsplit_once(')')
+            .is_some_and(|(_, rest)| rest.trim_start().starts_with('T')))
+    }
+
+    fn id(&self, name: &str) -> anyhow::Result<u32> {
+        let members = self.members();
+        let member = members.iter().find(|member| member.name == name);
+        Ok(member.with_context(|| format!("no {name} runs"))?.child.id())
+    }
+
     /// Where a member listens.
     pub fn address(&self, role: &str, replica: usize) -> SocketAddr {
         listens(self.addresses, role, replica)
@@ -278,12 +320,17 @@ impl Hub {
 
     /// Its Redis.
     pub fn redis(&self) -> String {
-        format!("redis://{}:6379", self.addresses[0])
+        format!("redis://{}", self.redis_address())
     }
 
-    /// What stands between the members and PostgreSQL, where something does.
-    pub fn proxy(&self) -> Option<&Proxy> {
-        self.proxy.as_ref()
+    /// Beside its proxy where there is one.
+    fn redis_address(&self) -> SocketAddr {
+        (self.addresses[usize::from(self.layout.proxied)], 6379).into()
+    }
+
+    /// What stands between the members and their servers, in a layout that has it so.
+    pub fn proxies(&self) -> anyhow::Result<&Proxies> {
+        self.proxies.as_ref().context("no proxies in this layout")
     }
 
     /// URL of its PostgreSQL database.

@@ -2,8 +2,10 @@
 
 use anyhow::Context;
 use harness::{Cluster, eventually};
+use proto::tokens::v1::tokens_service_client::TokensServiceClient;
 use proto::tokens::v1::{GetAccessTokenRequest, GetAccessTokenResponse, InspectRequest};
 use serde_json::json;
+use tonic::transport::Channel;
 
 /// First access tokens of `platform` live for a minute.
 pub(crate) async fn short_lives(hub: &Cluster, platform: &str) -> anyhow::Result<u64> {
@@ -15,12 +17,20 @@ pub(crate) async fn short_lives(hub: &Cluster, platform: &str) -> anyhow::Result
 
 /// A token that lives for 58 seconds more.
 pub(crate) async fn token(hub: &Cluster, replica: usize, account: &str) -> anyhow::Result<GetAccessTokenResponse> {
+    ask(hub.tokens(replica)?, account).await
+}
+
+/// As [`token`], over a connection that there is.
+pub(crate) async fn ask(
+    mut tokens: TokensServiceClient<Channel>,
+    account: &str,
+) -> anyhow::Result<GetAccessTokenResponse> {
     let request = GetAccessTokenRequest {
         workspace_id: "bakery".to_owned(),
         account_id: account.to_owned(),
         min_ttl: Some(prost_types::Duration { seconds: 58, nanos: 0 }),
     };
-    Ok(hub.tokens(replica)?.get_access_token(request).await?.into_inner())
+    Ok(tokens.get_access_token(request).await?.into_inner())
 }
 
 /// Waits until the stored token of a minute has less than 58 seconds left; changes nothing.

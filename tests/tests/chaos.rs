@@ -5,7 +5,7 @@ use harness::chaos::{Plan, run};
 use harness::{Outcome, separate_processes_wanted};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn chaos_loses_no_token_without_a_reason_and_doubles_no_call() -> Outcome {
+async fn r7_chaos_loses_no_token_without_a_reason_and_doubles_no_call() -> Outcome {
     if !separate_processes_wanted() {
         return Ok(());
     }

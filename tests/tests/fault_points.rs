@@ -12,16 +12,17 @@ use serde_json::{Value, json};
 
 use crate::access::{grows_old, short_lives, token};
 
+/// Steps in the tokens process; those in the platforms process are in `platform_deaths`.
 const POINTS: [&str; 7] = [
     "before_claim",
     "after_claim",
-    "after_send",
-    "after_platforms_receipt",
+    "after_ask",
+    "after_answer",
     "after_receipt",
     "inside_apply",
     "after_commit",
 ];
-const PEOPLE: [&str; 7] = ["ada", "bo", "cleo", "dora", "enid", "finn", "gus"];
+pub(crate) const PEOPLE: [&str; 7] = ["ada", "bo", "cleo", "dora", "enid", "finn", "gus"];
 /// Attempts of a standing process are taken over soon after their deadline.
 const IMPATIENT: [(&str, &str); 3] = [
     ("tokens.refresh_deadline", "2s"),
@@ -30,7 +31,7 @@ const IMPATIENT: [(&str, &str); 3] = [
 ];
 
 /// Accounts of several people, all with a token that is old enough to be renewed.
-async fn old_accounts(hub: &Cluster, platform: &str, people: &[&str]) -> anyhow::Result<Vec<String>> {
+pub(crate) async fn old_accounts(hub: &Cluster, platform: &str, people: &[&str]) -> anyhow::Result<Vec<String>> {
     hub.plan("bakery", "professional").await?;
     short_lives(hub, platform).await?;
     let owner = hub.owner("bakery");
@@ -47,13 +48,13 @@ async fn old_accounts(hub: &Cluster, platform: &str, people: &[&str]) -> anyhow:
 }
 
 /// Refresh calls that reached a platform for one person.
-async fn calls(hub: &Cluster, platform: &str, person: &str) -> anyhow::Result<Vec<Value>> {
+pub(crate) async fn calls(hub: &Cluster, platform: &str, person: &str) -> anyhow::Result<Vec<Value>> {
     let all = hub.sandbox.requests(platform, "refresh").await?;
     Ok(all.into_iter().filter(|call| call["person"] == person).collect())
 }
 
 /// One call with a living token, and the platform's newest token is the one that is handed out.
-async fn asked_once(hub: &Cluster, platform: &str, person: &str, access_token: &str) -> Outcome {
+pub(crate) async fn asked_once(hub: &Cluster, platform: &str, person: &str, access_token: &str) -> Outcome {
     let calls = calls(hub, platform, person).await?;
     ensure!(
         calls.len() == 1,
@@ -77,24 +78,34 @@ async fn asked_once(hub: &Cluster, platform: &str, person: &str, access_token: &
     Ok(())
 }
 
-async fn restart(processes: &Hub, faults: &str) -> Outcome {
+pub(crate) async fn restart(processes: &Hub, faults: &str) -> Outcome {
     processes.kill("tokens-0")?;
-    processes.start_member_with("tokens", 0, &[("tokens.faults", faults)])?;
+    processes.start_member_with("tokens", 0, &[("faults", faults)])?;
     processes.ready("tokens", 0).await
 }
 
 /// Asks until somebody has renewed the token.
-async fn renewed(hub: &Cluster, replica: usize, id: &str) -> anyhow::Result<String> {
-    eventually_within(Duration::from_secs(40), "the token is renewed", async || {
+pub(crate) async fn renewed(hub: &Cluster, replica: usize, id: &str) -> anyhow::Result<String> {
+    renewed_within(hub, replica, id, Duration::from_secs(40)).await
+}
+
+/// As [`renewed`], with a patience of its own.
+pub(crate) async fn renewed_within(
+    hub: &Cluster,
+    replica: usize,
+    id: &str,
+    longest: Duration,
+) -> anyhow::Result<String> {
+    eventually_within(longest, "the token is renewed", async || {
         let got = token(hub, replica, id).await?;
         Ok((got.generation == 2).then_some(got.access_token))
     })
     .await
 }
 
-async fn dies_and_goes_on(hub: &Cluster, processes: &Hub, platform: &str, people: &[&str]) -> Outcome {
+async fn dies_and_goes_on(hub: &Cluster, processes: &Hub, platform: &str, points: &[&str], people: &[&str]) -> Outcome {
     let ids = old_accounts(hub, platform, people).await?;
-    for ((point, person), id) in POINTS.iter().zip(people).zip(&ids) {
+    for ((point, person), id) in points.iter().zip(people).zip(&ids) {
         restart(processes, &format!("{point}:kill")).await?;
         let answer = token(hub, 0, id).await;
         ensure!(answer.is_err(), "{point}: the process lived on");
@@ -114,13 +125,21 @@ async fn dies_and_goes_on(hub: &Cluster, processes: &Hub, platform: &str, people
 
 #[tokio::test(flavor = "multi_thread")]
 async fn i1_a_process_that_dies_at_any_step_of_a_refresh_loses_nothing() -> Outcome {
-    separate_processes(async |hub, processes| dies_and_goes_on(hub, processes, "x", &PEOPLE).await).await
+    separate_processes(async |hub, processes| dies_and_goes_on(hub, processes, "x", &POINTS, &PEOPLE).await).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn i1_the_same_on_the_other_platform_with_single_use_tokens() -> Outcome {
+    // Nothing was sent at the first; the call that is under way at the third is the fourth's as well.
+    let points = [
+        "after_claim",
+        "after_answer",
+        "after_receipt",
+        "inside_apply",
+        "after_commit",
+    ];
     let people = ["ada", "bo", "cleo", "enid", "finn"];
-    separate_processes(async |hub, processes| dies_and_goes_on(hub, processes, "tiktok", &people).await).await
+    separate_processes(async |hub, processes| dies_and_goes_on(hub, processes, "tiktok", &points, &people).await).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +172,7 @@ async fn i1_a_refresh_that_platforms_was_killed_in_is_not_sent_again_at_once() -
     .await
 }
 
-async fn under_way(hub: &Cluster) -> Outcome {
+pub(crate) async fn under_way(hub: &Cluster) -> Outcome {
     eventually("the platform was asked", async || {
         let log = hub.sandbox.log().await?;
         let asked = |one: &Value| one["kind"] == "received" && one["operation"] == "refresh";
@@ -165,7 +184,7 @@ async fn under_way(hub: &Cluster) -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn i2_a_process_that_stands_still_is_taken_over_and_does_no_harm_when_it_wakes() -> Outcome {
     separate_processes_with(&IMPATIENT, async |hub, processes| {
-        let points = ["after_claim", "after_platforms_receipt", "after_receipt"];
+        let points = ["after_claim", "after_answer", "after_receipt"];
         let ids = old_accounts(hub, "x", &PEOPLE[..3]).await?;
         for ((point, person), id) in points.iter().zip(PEOPLE).zip(&ids) {
             restart(processes, &format!("{point}:stop")).await?;
@@ -186,6 +205,25 @@ async fn i2_a_process_that_stands_still_is_taken_over_and_does_no_harm_when_it_w
                 .with_context(|| format!("stopped at {point}"))?;
             ensure!(hub.owner("bakery").health(id).await? == "healthy", "{point}: amber");
         }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r6_a_panic_on_the_way_costs_another_try_and_no_token() -> Outcome {
+    separate_processes(async |hub, processes| {
+        let ids = old_accounts(hub, "x", &["ada"]).await?;
+        // The second is met by whoever goes on with the first.
+        restart(processes, "after_answer:panic,inside_apply:panic").await?;
+        let got = renewed(hub, 0, &ids[0]).await?;
+        asked_once(hub, "x", "ada", &got).await?;
+        let log = std::fs::read_to_string(processes.folder().join("tokens-0.log"))?;
+        ensure!(
+            log.matches("as the configuration says").count() == 2,
+            "not both were met"
+        );
+        ensure!(processes.runs("tokens-0"), "the process ended");
         Ok(())
     })
     .await

@@ -44,7 +44,7 @@ async fn the_other_tokens_process_goes_on_when_one_is_killed() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_redis_everything_works_more_slowly() -> Outcome {
+async fn v1_without_redis_everything_works_more_slowly() -> Outcome {
     separate_processes(async |hub, processes| {
         hub.plan("bakery", "professional").await?;
         let owner = hub.owner("bakery");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kit::Clock;
+use kit::fault::{self, Point};
 use kit::grpc::Client;
 use kit::tasks::Tasks;
 use proto::entitlements::v1::Workspace;
@@ -108,7 +109,10 @@ impl Hub {
                     revocation_done(&mut tx, &row, grant).await?;
                 }
             }
-            tx.commit().await.map(drop)
+            fault::hit(Point::InsideChange).await;
+            tx.commit().await?;
+            fault::hit(Point::AfterChange).await;
+            Ok(())
         })
         .await
     }

@@ -28,6 +28,8 @@ pub struct Config {
     /// How long running work may take after a request to stop.
     #[serde(with = "human")]
     pub drain: std::time::Duration,
+    /// Fault points; only in builds for tests.
+    pub faults: String,
     /// `[database]`
     pub database: Database,
     /// `[redis]`
@@ -141,6 +143,8 @@ impl Config {
                 "leave it out: imitated platforms are for dev mode",
             ));
         }
+        // Everything that starts comes by here, once.
+        kit::fault::arm(&self.faults)?;
         Common::build(sections, peers, self.gateway.public_url.as_str(), clock)
     }
 }
@@ -242,6 +246,7 @@ mod tests {
             ("AUTH__MODE", "none", "auth.mode"),
             ("KEYS__RING", "k1:short", "keys.ring"),
             ("PLATFORMS__X__CLIENT_IDD", "x", "platforms"),
+            ("FAULTS", "after_lunch:kill", "faults"),
         ] {
             let error = with(&[(name, value)]).and_then(|config| {
                 let common = config.common(Clock::system())?;

@@ -8,6 +8,7 @@ pub mod db;
 pub mod error;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+pub mod fault;
 pub mod grpc;
 pub mod http;
 pub mod id;

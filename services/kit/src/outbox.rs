@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Clock;
 use crate::clock::millis;
 use crate::db::{Db, Error, Tx};
+use crate::fault::{self, Point};
 
 /// A delivery that takes longer than this is tried by another replica as well.
 const LEASE: Duration = Duration::from_secs(30);
@@ -177,8 +178,12 @@ impl Relay {
         F: Future<Output = Result<(), Retry>>,
     {
         let (key, seq, failures) = (delivery.key.clone(), delivery.seq, delivery.failures);
+        fault::hit(Point::BeforeDelivery).await;
         let settled = match handle(delivery).await {
-            Ok(()) => self.done(&key, seq).await,
+            Ok(()) => {
+                fault::hit(Point::AfterDelivery).await;
+                self.done(&key, seq).await
+            }
             Err(retry) => {
                 let wait = retry.after.unwrap_or_else(|| backoff(failures));
                 self.again(&key, seq, wait).await

@@ -118,6 +118,16 @@ async fn once(ctx: &Ctx, on: On, flight: &Flight, build: impl Fn() -> Option<Out
             return held;
         }
     };
+    if !flight.has_room() {
+        drop(permit);
+        let mut held = answers(
+            Vec::new(),
+            Delivery::HeldBack,
+            "there is no room to keep another answer",
+        );
+        held.retry_after_ms = 5_000;
+        return held;
+    }
     flight.mark_sent().await;
     let (mut got, class) = send(ctx, on, outgoing).await;
     if class == Some(ErrorClass::AppMisconfigured)

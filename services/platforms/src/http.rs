@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use kit::Clock;
+use kit::fault::{self, Point};
 use proto::platforms::v1::RawAnswer;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -143,7 +144,12 @@ pub(crate) async fn send(
     };
     let end = tokio::time::Instant::now() + limit;
     let sent_at_ms = clock.now_ms();
-    let response = match tokio::time::timeout_at(end, client.execute(request)).await {
+    // Side by side: what happens at the point happens while the request is under way.
+    let (response, ()) = tokio::join!(
+        tokio::time::timeout_at(end, client.execute(request)),
+        point(step, Point::AfterSend)
+    );
+    let response = match response {
         Ok(Ok(response)) => response,
         Ok(Err(error)) if error.is_connect() || error.is_builder() => {
             return Sent::Unsent("the platform could not be reached");
@@ -152,6 +158,7 @@ pub(crate) async fn send(
         Ok(Err(_)) => return Sent::Unknown("the connection ended without an answer", None),
         Err(_) => return Sent::Unknown("no answer in time", None),
     };
+    point(step, Point::AfterHeaders).await;
     let mut answer = RawAnswer {
         step: step.to_owned(),
         status: response.status().as_u16().into(),
@@ -161,9 +168,17 @@ pub(crate) async fn send(
     };
     let ended_early = read(response, &mut answer, cap, end).await;
     answer.received_at_ms = clock.now_ms();
+    point(step, Point::AfterBody).await;
     match ended_early {
         Some(reason) => Sent::Unknown(reason, Some(answer)),
         None => Sent::Answered(answer),
+    }
+}
+
+/// Fault points are on the way of a refresh only.
+async fn point(step: &str, point: Point) {
+    if step == "refresh" {
+        fault::hit(point).await;
     }
 }
 

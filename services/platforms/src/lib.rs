@@ -99,7 +99,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let receipts = receipts::Receipts::new(shared, ring.clone(), clock.clone(), tasks.clone(), receipts::PATIENCE);
     let service = service::Service {
         connectors,
-        receipts,
+        receipts: receipts.clone(),
         ring,
         clock,
         tasks: tasks.clone(),
@@ -112,5 +112,6 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     if !tasks.drain(DRAIN).await {
         tracing::warn!("calls to platforms were still open at the end");
     }
+    receipts.hand_over().await;
     Ok(())
 }

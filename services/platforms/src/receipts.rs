@@ -3,7 +3,14 @@
 //! For each id: a renewed lock says that somebody is at it; a marker, written before the first byte leaves, says that it
 //! was sent; the answers are sealed and stored before anybody gets them. So whoever asks again gets the same answers; an
 //! id whose marker is there without an answer and without a living owner is `DELIVERY_UNKNOWN`, and nothing is sent for it
-//! again until it is acknowledged. While Redis is away, this process alone keeps the same promises from its memory.
+//! again until it is acknowledged.
+//!
+//! Marker and answers are in this process's memory as well (`copies`): Redis may be emptied between the platform's answer and
+//! the death of the tokens process that waits for it. They are put back when Redis is there again, so that this process may
+//! die after that; a tokens process that comes sooner asks every replica, and the one whose call it was has them.
+
+mod copies;
+mod shelf;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,19 +18,17 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use kit::Clock;
-use kit::seal::{Aad, KeyRing};
+use kit::fault::{self, Point};
+use kit::seal::KeyRing;
 use kit::shared::{Lock, Shared};
 use kit::tasks::Tasks;
-use prost::Message as _;
 use proto::platforms::v1::{Answers, Delivery};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
-use zeroize::Zeroizing;
 
 use crate::flow;
+use shelf::{Kind, Shelf};
 
-/// How long markers and answers are kept.
-const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Life of the lock of a process that died.
 const LOCK: Duration = Duration::from_secs(15);
 /// Longest that a caller waits: longer than a call, so that who asks for the answer of one that is under way gets it, and does
@@ -48,13 +53,10 @@ pub(crate) struct Receipts(Arc<Inner>);
 
 struct Inner {
     shared: Shared,
-    ring: KeyRing,
-    clock: Clock,
+    shelf: Arc<Shelf>,
     tasks: Tasks,
     patience: Duration,
     flights: Mutex<HashMap<String, watch::Receiver<Option<Answers>>>>,
-    /// What Redis did not take, sealed, with the time when it may be forgotten.
-    spill: Mutex<HashMap<String, (i64, Vec<u8>)>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -73,13 +75,11 @@ impl Receipts {
     /// `patience` is how long callers wait.
     pub(crate) fn new(shared: Shared, ring: KeyRing, clock: Clock, tasks: Tasks, patience: Duration) -> Self {
         Self(Arc::new(Inner {
+            shelf: Shelf::new(shared.clone(), ring, clock),
             shared,
-            ring,
-            clock,
             tasks,
             patience,
             flights: Mutex::default(),
-            spill: Mutex::default(),
         }))
     }
 
@@ -87,7 +87,7 @@ impl Receipts {
     /// going away stops it.
     pub(crate) async fn once(&self, id: &str, work: Work) -> Answers {
         let until = Instant::now() + self.0.patience;
-        if let Some(answers) = self.kept(id).await {
+        if let Some(answers) = self.0.shelf.load(Kind::Receipt, id).await {
             return answers;
         }
         let mut flight = self.join(id, work);
@@ -129,11 +129,11 @@ impl Receipts {
             Ok(lock) => lock,
             Err(answers) => return *answers,
         };
-        if let Some(answers) = self.kept(id).await {
+        if let Some(answers) = self.0.shelf.load(Kind::Receipt, id).await {
             return answers;
         }
-        let early = self.load(&key("early", id), "early", id).await;
-        if early.is_none() && self.sent(id).await {
+        let early = self.0.shelf.load(Kind::Early, id).await;
+        if early.is_none() && self.0.shelf.has(Kind::Sent, id).await {
             return unknown("an earlier call was sent and its answer did not arrive");
         }
         let answers = work(
@@ -147,11 +147,12 @@ impl Receipts {
         match answers.delivery() {
             Delivery::Answered => {
                 let began = std::time::Instant::now();
-                self.store(&key("receipt", id), "receipt", id, &answers).await;
+                self.0.shelf.store(Kind::Receipt, id, &answers).await;
                 metrics::histogram!("platforms_receipt_seconds").record(began.elapsed());
+                fault::hit(Point::AfterPlatformsReceipt).await;
             }
             // Nothing left: the next one may try.
-            Delivery::NotSent | Delivery::HeldBack => self.remove(&key("sent", id)).await,
+            Delivery::NotSent | Delivery::HeldBack => self.0.shelf.remove(Kind::Sent, id).await,
             _ => {}
         }
         if let Some(lock) = lock {
@@ -164,12 +165,12 @@ impl Receipts {
     async fn own(&self, id: &str) -> Result<Option<Lock>, Box<Answers>> {
         let until = Instant::now() + self.0.patience;
         loop {
-            match self.0.shared.lock(&key("flight", id), LOCK).await {
+            match self.0.shared.lock(&flight(id), LOCK).await {
                 Ok(Some(lock)) => return Ok(Some(lock)),
                 Err(_) => return Ok(None),
                 Ok(None) => {}
             }
-            if let Some(answers) = self.kept(id).await {
+            if let Some(answers) = self.0.shelf.load(Kind::Receipt, id).await {
                 return Err(Box::new(answers));
             }
             if Instant::now() >= until {
@@ -179,87 +180,32 @@ impl Receipts {
         }
     }
 
-    async fn kept(&self, id: &str) -> Option<Answers> {
-        self.load(&key("receipt", id), "receipt", id).await
+    /// Puts into Redis what it does not have: at the end of a process's life, the last chance.
+    pub(crate) async fn hand_over(&self) {
+        self.0.shelf.hand_over().await;
     }
 
-    async fn sent(&self, id: &str) -> bool {
-        let key = key("sent", id);
-        locked(&self.0.spill).contains_key(&key) || matches!(self.0.shared.get(&key).await, Ok(Some(_)))
-    }
-
-    async fn load(&self, key: &str, field: &str, id: &str) -> Option<Answers> {
-        let spilled = locked(&self.0.spill).get(key).map(|(_, sealed)| sealed.clone());
-        let sealed = match spilled {
-            Some(sealed) => sealed,
-            None => self.0.shared.get(key).await.ok().flatten()?,
-        };
-        match self.0.ring.open(&aad(field, id), &sealed) {
-            Ok(plain) => Answers::decode(plain.as_slice()).ok(),
-            Err(error) => {
-                tracing::error!(%error, "a kept answer does not open");
-                None
-            }
-        }
-    }
-
-    async fn store(&self, key: &str, field: &str, id: &str, answers: &Answers) {
-        let plain = Zeroizing::new(answers.encode_to_vec());
-        match self.0.ring.seal(&aad(field, id), &plain) {
-            Ok(sealed) => self.put(key, sealed).await,
-            Err(error) => tracing::error!(%error, "an answer cannot be sealed and is not kept"),
-        }
-    }
-
-    /// Redis, or this process's memory while Redis is away; it is handed over when Redis is back.
-    async fn put(&self, key: &str, value: Vec<u8>) {
-        if self.0.shared.put(key, &value, KEPT).await.is_ok() {
-            return;
-        }
-        tracing::warn!("an answer is kept in memory: redis did not take it");
-        let end = self.0.clock.now_ms() + i64::try_from(KEPT.as_millis()).unwrap_or(0);
-        locked(&self.0.spill).insert(key.to_owned(), (end, value));
-        let (receipts, key) = (self.clone(), key.to_owned());
-        tokio::spawn(async move { receipts.hand_over(&key).await });
-    }
-
-    async fn hand_over(&self, key: &str) {
-        loop {
-            self.0.clock.sleep(Duration::from_secs(5)).await;
-            let Some((end, value)) = locked(&self.0.spill).get(key).cloned() else {
-                return;
-            };
-            if end <= self.0.clock.now_ms() || self.0.shared.put(key, &value, KEPT).await.is_ok() {
-                locked(&self.0.spill).remove(key);
-                return;
-            }
-        }
-    }
-
-    async fn remove(&self, key: &str) {
-        locked(&self.0.spill).remove(key);
-        let _ = self.0.shared.remove(key).await;
-    }
-
-    /// Forgets an id: its answers were stored elsewhere, or nobody wants them. The id is as new afterwards.
-    pub(crate) async fn acknowledge(&self, id: &str) {
-        for kind in ["receipt", "early", "sent"] {
-            self.remove(&key(kind, id)).await;
-        }
+    /// Forgets an id: its answers were stored elsewhere, or nobody wants them. The id is as new afterwards. False when another
+    /// replica may still have a copy.
+    pub(crate) async fn acknowledge(&self, id: &str) -> bool {
+        self.0.shelf.acknowledge(id).await
     }
 }
 
 impl Flight {
+    /// An answer can be kept whatever happens: without that nothing is sent.
+    pub(crate) fn has_room(&self) -> bool {
+        self.receipts.0.shelf.has_room()
+    }
+
     /// From here on the platform may have seen the call.
     pub(crate) async fn mark_sent(&self) {
-        self.receipts.put(&key("sent", &self.id), vec![1]).await;
+        self.receipts.0.shelf.mark_sent(&self.id).await;
     }
 
     /// Keeps the answers so far, for a flow that goes on with calls that may be repeated.
     pub(crate) async fn keep_early(&self, answers: &Answers) {
-        self.receipts
-            .store(&key("early", &self.id), "early", &self.id, answers)
-            .await;
+        self.receipts.0.shelf.store(Kind::Early, &self.id, answers).await;
     }
 }
 
@@ -275,18 +221,9 @@ impl Drop for Landing {
     }
 }
 
-/// Ids are made by callers: hashed, they cannot be mistaken for another key.
-fn key(kind: &str, id: &str) -> String {
-    format!("{kind}/{}", kit::id::sha256_hex(id.as_bytes()))
-}
-
-fn aad<'a>(field: &'a str, id: &'a str) -> Aad<'a> {
-    Aad {
-        workspace: "",
-        record: id,
-        field,
-        generation: 0,
-    }
+/// Key of the lock that says that somebody is at an id.
+fn flight(id: &str) -> String {
+    format!("flight/{}", kit::id::sha256_hex(id.as_bytes()))
 }
 
 #[cfg(test)]

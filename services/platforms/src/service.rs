@@ -203,9 +203,10 @@ impl PlatformsService for Service {
         &self,
         request: Request<pb::AcknowledgeRequest>,
     ) -> Result<Response<pb::AcknowledgeResponse>, Status> {
-        self.receipts
-            .acknowledge(&required(&request.into_inner().id, "/id")?)
-            .await;
+        let id = required(&request.into_inner().id, "/id")?;
+        if !self.receipts.acknowledge(&id).await {
+            return Err(Failure::new(Code::Unavailable, "another replica may have it and cannot be told").into());
+        }
         Ok(Response::new(pb::AcknowledgeResponse {}))
     }
 

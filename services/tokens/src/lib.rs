@@ -14,7 +14,6 @@ pub mod disconnect;
 pub mod engine;
 pub mod error;
 pub mod exchange;
-pub mod fault;
 pub mod late;
 pub mod model;
 pub mod platforms;
@@ -93,7 +92,10 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let relay = Relay::new(db, clock.clone(), store::GRANT_CHANGE);
     let engine = Engine::new(Parts {
         store: store.clone(),
-        platforms: platforms::Platforms::new(grpc::client(&common, grpc::TOKENS, &common.peers.platforms)),
+        platforms: platforms::Platforms::new(
+            grpc::client(&common, grpc::TOKENS, &common.peers.platforms),
+            grpc::Everyone::new(&common, grpc::TOKENS, &common.peers.platforms),
+        ),
         shared,
         clock,
         policy,

@@ -4,9 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kit::grpc::{ANSWER_LIMIT, Client, Context};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use kit::grpc::{ANSWER_LIMIT, Client, Context, Everyone};
 use proto::platforms::v1::platforms_service_client::PlatformsServiceClient;
-use proto::platforms::v1::{self as pb, Answers, Credential, Destination, DiscoverResponse, InterpretResponse};
+use proto::platforms::v1::{
+    self as pb, Answers, Credential, Delivery, Destination, DiscoverResponse, InterpretResponse,
+};
 use tokio::sync::RwLock;
 
 use crate::Error;
@@ -19,19 +23,36 @@ pub const TOKEN_CALL: Duration = Duration::from_secs(90);
 /// Nothing leaves platforms for these.
 const QUICK: Duration = Duration::from_secs(5);
 
+/// Already passed when it is compared: platforms only looks for the answer.
+const ONLY_ASK: i64 = 1;
+
+fn service(channel: Client) -> PlatformsServiceClient<Client> {
+    PlatformsServiceClient::new(channel).max_decoding_message_size(ANSWER_LIMIT)
+}
+
+/// How much a replica knows of a call.
+fn says(delivery: Delivery) -> u8 {
+    match delivery {
+        Delivery::Answered => 2,
+        Delivery::NotSent | Delivery::HeldBack => 0,
+        _ => 1,
+    }
+}
+
 /// The platforms service.
 #[derive(Clone)]
 pub struct Platforms {
     client: PlatformsServiceClient<Client>,
+    everyone: Everyone,
     connectors: Arc<RwLock<HashMap<String, Arc<Traits>>>>,
 }
 
 impl Platforms {
     /// Connects when it is first used.
-    pub fn new(client: Client) -> Self {
-        let client = PlatformsServiceClient::new(client).max_decoding_message_size(ANSWER_LIMIT);
+    pub fn new(client: Client, everyone: Everyone) -> Self {
         Self {
-            client,
+            client: service(client),
+            everyone,
             connectors: Arc::default(),
         }
     }
@@ -80,6 +101,58 @@ impl Platforms {
             .unwrap_or_default())
     }
 
+    /// Asks every replica for an attempt's answer, and sends nothing: the one whose call it was has it though Redis may not.
+    /// "Not sent" is what all of them say; one that is there and cannot be asked may know better.
+    pub async fn seek(&self, request: pb::RefreshRequest, patience: Duration) -> Result<Answers, Error> {
+        let request = pb::RefreshRequest {
+            send_before_ms: ONLY_ASK,
+            ..request
+        };
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let (best, silent) = self.ask_everyone(&request, patience).await;
+            match best {
+                Some(answers) if !silent || answers.delivery() == Delivery::Answered => return Ok(answers),
+                // It may be going away just now, and be gone at the next look.
+                _ if tried < 3 => tokio::time::sleep(Duration::from_millis(300)).await,
+                Some(answers) => {
+                    return Ok(Answers {
+                        delivery: Delivery::Unknown.into(),
+                        ..answers
+                    });
+                }
+                None => return Err(tonic::Status::unavailable("no replica of platforms could be asked").into()),
+            }
+        }
+    }
+
+    /// The best answer of all replicas, the first that has one; and whether any did not answer.
+    async fn ask_everyone(&self, request: &pb::RefreshRequest, patience: Duration) -> (Option<Answers>, bool) {
+        let asked = self.everyone.channels().await.into_iter().map(|replica| {
+            let request = Context::background().within(patience).request(request.clone());
+            async move { service(replica).refresh(request).await }
+        });
+        let mut asked: FuturesUnordered<_> = asked.collect();
+        let (mut best, mut silent) = (None::<Answers>, false);
+        while let Some(told) = asked.next().await {
+            let Some(answers) = told.ok().and_then(|told| told.into_inner().answers) else {
+                silent = true;
+                continue;
+            };
+            if answers.delivery() == Delivery::Answered {
+                return (Some(answers), silent);
+            }
+            if best
+                .as_ref()
+                .is_none_or(|best| says(answers.delivery()) > says(best.delivery()))
+            {
+                best = Some(answers);
+            }
+        }
+        (best, silent)
+    }
+
     /// Reads raw answers.
     pub async fn interpret(
         &self,
@@ -106,6 +179,13 @@ impl Platforms {
             .request(pb::AcknowledgeRequest { id: id.to_owned() });
         if let Err(status) = self.client().acknowledge(request).await {
             tracing::debug!(code = ?status.code(), "an answer was not acknowledged");
+            // Without Redis they cannot tell each other.
+            for replica in self.everyone.channels().await {
+                let request = pb::AcknowledgeRequest { id: id.to_owned() };
+                let _ = service(replica)
+                    .acknowledge(Context::background().within(QUICK).request(request))
+                    .await;
+            }
         }
     }
 

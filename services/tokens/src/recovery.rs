@@ -25,8 +25,6 @@ const ASK: Duration = TOKEN_CALL.saturating_add(Duration::from_secs(10));
 /// How often it is looked for orphans.
 const ROUND: Duration = Duration::from_secs(15);
 pub(crate) const BATCH: i64 = 200;
-/// Already passed when it is compared: platforms only looks for the answer.
-const ONLY_ASK: i64 = 1;
 
 /// What asking for an attempt's answer brought.
 pub(crate) enum Found {
@@ -211,9 +209,9 @@ impl Engine {
             attempt_id: attempt.id.clone(),
             connector: stored.grant.connector.clone(),
             credential: Some(credential),
-            send_before_ms: ONLY_ASK,
+            send_before_ms: 0,
         };
         // It may still be under way there; then this waits for it.
-        self.platforms.refresh(request, ASK).await
+        self.platforms.seek(request, ASK).await
     }
 }

@@ -6,12 +6,12 @@
 
 use std::time::Duration;
 
+use kit::fault::{self, Point};
 use proto::platforms::v1::{Answers, Credential, Delivery, RefreshRequest};
 use tokio::time::Instant;
 
 use crate::Error;
 use crate::engine::{Engine, REFRESHED};
-use crate::fault::{self, Point};
 use crate::model::attempt::{Claim, PROTOCOL, claim};
 use crate::model::schedule::{is_pausing, may_refresh};
 use crate::model::{Grant, Traits};
@@ -170,7 +170,7 @@ impl Engine {
             return Ok(Next::Done);
         }
         let answers = self.send(attempt, credential, &stored.grant, traits).await;
-        fault::hit(Point::AfterPlatformsReceipt).await;
+        fault::hit(Point::AfterAnswer).await;
         self.keep(attempt, &answers).await?;
         self.settle(attempt, &answers, traits).await
     }
@@ -204,7 +204,14 @@ impl Engine {
                 credential: Some(credential.clone()),
                 send_before_ms: attempt.deadline_at_ms,
             };
-            let (asked, ()) = tokio::join!(self.platforms.refresh(request, patience), fault::hit(Point::AfterSend));
+            // After a broken call somebody may be at it or have its answer, whatever Redis knows.
+            if troubled
+                && let Ok(found) = self.platforms.seek(request.clone(), patience).await
+                && found.delivery() != Delivery::NotSent
+            {
+                return found;
+            }
+            let (asked, ()) = tokio::join!(self.platforms.refresh(request, patience), fault::hit(Point::AfterAsk));
             match asked {
                 // After a broken call "not sent" is what a replica says that has not heard of it: not good enough where a
                 // refresh token is single use.

@@ -8,7 +8,6 @@ use kit::config::Error;
 use serde::Deserialize;
 
 use crate::audit::Mode;
-use crate::fault;
 use crate::model::Policy;
 use crate::sweep::Pace;
 
@@ -38,8 +37,6 @@ pub struct Section {
     pub takeover_after: Takeover,
     /// The sweep for what is due.
     pub sweep: Sweep,
-    /// Fault points; only in builds for tests.
-    pub faults: String,
 }
 
 /// `[tokens.takeover_after]`
@@ -109,17 +106,6 @@ impl Section {
                 "is not longer than tokens.refresh_deadline",
                 "make it at least twice as long",
             );
-        }
-        match fault::parse(&self.faults) {
-            Some(faults) if fault::arm(&faults) => {}
-            Some(_) => return wrong("faults", "is set and this build has no fault points", "leave it empty"),
-            None => {
-                return wrong(
-                    "faults",
-                    "cannot be read",
-                    "write it as point:kill, point:stop or point:hold:<ms>",
-                );
-            }
         }
         Ok(Policy {
             check_interval_ms: millis(self.check_interval),

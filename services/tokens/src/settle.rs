@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
+use kit::fault::{self, Point};
 use proto::common::v1::ErrorClass;
 use proto::platforms::v1::{Answers, Credential, Delivery, InterpretResponse};
 
 use crate::Error;
 use crate::engine::Engine;
-use crate::fault::{self, Point};
 use crate::model::answer::{Arrival, Outcome, Weight, arrival, judge, weight};
 use crate::model::change::Proof;
 use crate::model::sight::Sight;

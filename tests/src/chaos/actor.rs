@@ -34,9 +34,11 @@ const VICTIMS: [(&str, usize); 7] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Kind {
     Kill,
+    Restart,
     Pause,
     Flush,
     RedisDown,
+    RedisSlow,
     Hold,
     Cut,
     Switch,
@@ -49,6 +51,8 @@ pub(super) struct Deed {
     /// Whom it met: a role, a platform, or nobody in particular.
     pub(super) whom: String,
     pub(super) at_ms: i64,
+    /// When it was over, where it lasted.
+    pub(super) until_ms: i64,
 }
 
 struct Stage<'a> {
@@ -121,6 +125,7 @@ impl Stage<'_> {
             kind,
             whom: whom.to_owned(),
             at_ms,
+            until_ms: now_ms(),
         };
         self.deeds.lock().unwrap_or_else(PoisonError::into_inner).push(deed);
     }
@@ -138,15 +143,21 @@ impl Stage<'_> {
 
     async fn act(&self, mut random: StdRng) -> anyhow::Result<()> {
         match random.random_range(0..100) {
-            0..25 => self.kill(&mut random).await,
-            25..40 => self.pause(&mut random).await,
+            0..23 => self.kill(&mut random).await,
+            23..27 => self.restart(&mut random).await,
+            27..40 => self.pause(&mut random).await,
             40..48 => self.flush().await,
-            48..52 => self.redis_down(&mut random).await,
-            52..60 => self.hold(&mut random).await,
-            60..66 => {
-                let at_ms = now_ms();
-                self.hub()?.proxy().context("no proxy")?.cut();
-                self.note(Kind::Cut, "postgres", at_ms);
+            48..51 => self.redis_down(&mut random).await,
+            51..54 => self.redis_slow(&mut random).await,
+            54..61 => self.hold(&mut random).await,
+            61..65 => {
+                self.hub()?.proxies()?.database.cut();
+                self.note(Kind::Cut, "postgres", now_ms());
+                Ok(())
+            }
+            65..67 => {
+                self.hub()?.proxies()?.redis.cut();
+                self.note(Kind::Cut, "redis", now_ms());
                 Ok(())
             }
             _ => self.switch(&mut random).await,
@@ -164,6 +175,26 @@ impl Stage<'_> {
         self.note(Kind::Kill, role, at_ms);
         sleep(Duration::from_millis(rest)).await;
         self.hub()?.start_member(role, replica)?;
+        revive(self.hub()?, role, replica).await?;
+        self.give_back(&name);
+        Ok(())
+    }
+
+    /// As a deployment does: asked to end, and started again once it has.
+    async fn restart(&self, random: &mut StdRng) -> anyhow::Result<()> {
+        let (role, replica) = *VICTIMS.choose(random).context("nobody")?;
+        let name = format!("{role}-{replica}");
+        if !self.take(&name) {
+            return Ok(());
+        }
+        let at_ms = now_ms();
+        self.hub()?.signal(&name, "TERM")?;
+        // It finishes what is in flight, for a minute at most.
+        eventually_within(Duration::from_secs(90), &format!("{name} ends"), async || {
+            Ok((!self.hub()?.runs(&name)).then_some(()))
+        })
+        .await?;
+        self.note(Kind::Restart, role, at_ms);
         revive(self.hub()?, role, replica).await?;
         self.give_back(&name);
         Ok(())
@@ -212,13 +243,28 @@ impl Stage<'_> {
         Ok(())
     }
 
+    async fn redis_slow(&self, random: &mut StdRng) -> anyhow::Result<()> {
+        let (late, length) = (random.random_range(100..2500), random.random_range(500..3000));
+        if !self.take("redis") {
+            return Ok(());
+        }
+        let at_ms = now_ms();
+        let proxy = &self.hub()?.proxies()?.redis;
+        proxy.slow(Duration::from_millis(late));
+        sleep(Duration::from_millis(length)).await;
+        proxy.release();
+        self.note(Kind::RedisSlow, "redis", at_ms);
+        self.give_back("redis");
+        Ok(())
+    }
+
     async fn hold(&self, random: &mut StdRng) -> anyhow::Result<()> {
         let length = random.random_range(300..3500);
         if !self.take("postgres") {
             return Ok(());
         }
         let at_ms = now_ms();
-        let proxy = self.hub()?.proxy().context("no proxy")?;
+        let proxy = &self.hub()?.proxies()?.database;
         proxy.hold();
         sleep(Duration::from_millis(length)).await;
         proxy.release();

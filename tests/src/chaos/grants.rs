@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use proto::tokens::v1::GetAccessTokenRequest;
 use serde_json::json;
 
-use crate::{Cluster, Sandbox};
+use crate::{Cluster, Consent, Sandbox};
 
 /// One connected account and where its tokens began.
 #[derive(Clone, Debug)]
@@ -24,8 +24,8 @@ impl Grant {
     }
 }
 
-/// Twelve in a row; rotating platforms are what this is about. People with one account at the platform only.
-const TURNS: [(&str, &str); 12] = [
+/// One turn; rotating platforms are what this is about. People with one account at the platform only.
+const TURNS: [(&str, &str); 13] = [
     ("x", "ada"),
     ("tiktok", "ada"),
     ("x", "bo"),
@@ -38,9 +38,13 @@ const TURNS: [(&str, &str); 12] = [
     ("tiktok", "finn"),
     ("x", "gus"),
     ("instagram", "ada"),
+    (INSTAGRAM_THROUGH_FACEBOOK, "enid"),
 ];
 
-/// Short lives, then as many connections as are asked for, each turn of twelve in a workspace of its own.
+/// The other way to connect Instagram.
+const INSTAGRAM_THROUGH_FACEBOOK: &str = "instagram_facebook";
+
+/// Short lives, then as many connections as are asked for, each turn in a workspace of its own.
 pub(super) async fn connect(cluster: &Cluster, count: usize) -> anyhow::Result<Vec<Grant>> {
     cluster.sandbox.profile(&json!({"linkedin_partner": true})).await?;
     for (platform, seconds) in [("x", 30), ("tiktok", 30), ("linkedin", 90)] {
@@ -70,7 +74,13 @@ async fn one(cluster: &Cluster, n: usize) -> anyhow::Result<Grant> {
     let (platform, person) = TURNS[n % TURNS.len()];
     let workspace = workspace(n / TURNS.len());
     let owner = cluster.owner(&workspace);
-    let accounts = owner.connect(&cluster.sandbox, platform, person).await;
+    let (name, extra) = match platform {
+        INSTAGRAM_THROUGH_FACEBOOK => ("instagram", json!({"method": "facebook_login"})),
+        name => (name, json!({})),
+    };
+    let accounts = owner
+        .connect_with(&cluster.sandbox, name, &extra, &Consent::of(person))
+        .await;
     let accounts = accounts.with_context(|| format!("{person} at {platform}"))?;
     let account = accounts.first().and_then(|account| account["id"].as_str());
     let account = account.context("no account")?.to_owned();

@@ -9,8 +9,8 @@ use super::callers::Asked;
 use super::grants::Grant;
 use super::history::{Call, History, Story};
 
-/// How long after the platform's answer platforms and tokens together may be without a durable copy.
-const WINDOW_MS: i64 = 3000;
+/// How long after the platform's answer platforms may be without a kept copy: milliseconds on a machine that has time.
+const WINDOW_MS: i64 = 1000;
 
 /// The account of a run.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +61,7 @@ impl Score {
             ("falsely amber", &self.false_ambers),
             ("not what is stored", &self.stale),
             ("did not settle", &self.unsettled),
+            ("passed its end", &self.missed),
         ];
         let named = lists
             .into_iter()
@@ -202,28 +203,22 @@ fn reason(call: &Call, deeds: &[Deed]) -> Option<String> {
         ));
     }
     let done = call.done_ms;
-    let near = |deed: &&Deed| deed.at_ms >= call.arrived_ms - 50 && deed.at_ms <= done + WINDOW_MS;
-    let killed = |whom: &str| {
-        let kills = deeds.iter().filter(|deed| deed.kind == Kind::Kill && deed.whom == whom);
-        kills.filter(near).min_by_key(|deed| (deed.at_ms - done).abs())
-    };
-    if let Some(deed) = killed("platforms") {
-        return Some(format!(
-            "platforms was killed {:+} ms after the platform's commit, before any receipt",
-            deed.at_ms - done
-        ));
-    }
-    let redis = deeds
+    // A process that stood still had it in its socket until it went on.
+    let stood = |deed: &&Deed| deed.kind == Kind::Pause && deed.whom == "platforms" && deed.at_ms <= done + WINDOW_MS;
+    let read_ms = deeds
         .iter()
-        .find(|deed| matches!(deed.kind, Kind::Flush | Kind::RedisDown) && near(deed));
-    match (killed("tokens"), redis) {
-        (Some(kill), Some(redis)) => Some(format!(
-            "tokens was killed {:+} ms and Redis lost its receipt {:+} ms after the platform's commit",
-            kill.at_ms - done,
-            redis.at_ms - done
-        )),
-        _ => None,
-    }
+        .filter(stood)
+        .map(|deed| deed.until_ms)
+        .fold(done, i64::max);
+    let kills = deeds
+        .iter()
+        .filter(|deed| deed.kind == Kind::Kill && deed.whom == "platforms");
+    let near = |deed: &&Deed| deed.at_ms >= call.arrived_ms - 50 && deed.at_ms <= read_ms + WINDOW_MS;
+    let kill = kills.filter(near).min_by_key(|deed| (deed.at_ms - done).abs())?;
+    Some(format!(
+        "platforms was killed {:+} ms after the platform's commit, before any receipt",
+        kill.at_ms - done
+    ))
 }
 
 /// Platforms whose tokens may be renewed again and again: nothing can be lost there, only time.

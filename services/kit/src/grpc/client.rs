@@ -39,9 +39,44 @@ impl Interceptor for Stamp {
 /// A channel from the service `caller` to `urls`, one or several `http://host:port` separated by commas. Connects when it is used.
 pub fn client(common: &Common, caller: &'static str, urls: &str) -> Client {
     let (channel, changes) = Channel::balance_channel(64);
-    let peers = urls.split(',').map(|url| url.trim().to_owned()).collect();
-    tokio::spawn(follow(peers, common.clone(), changes));
+    tokio::spawn(follow(split(urls), common.clone(), changes));
     InterceptedService::new(channel, Stamp(MetadataValue::from_static(caller)))
+}
+
+/// All replicas of a peer, each by itself: for what one of them alone may know.
+#[derive(Clone)]
+pub struct Everyone {
+    common: Common,
+    caller: &'static str,
+    urls: Vec<String>,
+}
+
+impl Everyone {
+    /// As [`client`], without connecting.
+    pub fn new(common: &Common, caller: &'static str, urls: &str) -> Self {
+        Self {
+            common: common.clone(),
+            caller,
+            urls: split(urls),
+        }
+    }
+
+    /// A channel to every address that takes a connection now.
+    pub async fn channels(&self) -> Vec<Client> {
+        let there = alive(addresses(&self.urls).await).await;
+        let channels = there.iter().filter_map(|(address, url)| {
+            let channel = endpoint(*address, url, &self.common)?.connect_lazy();
+            Some(InterceptedService::new(
+                channel,
+                Stamp(MetadataValue::from_static(self.caller)),
+            ))
+        });
+        channels.collect()
+    }
+}
+
+fn split(urls: &str) -> Vec<String> {
+    urls.split(',').map(|url| url.trim().to_owned()).collect()
 }
 
 type Key = (SocketAddr, usize);

@@ -9,7 +9,7 @@ mod policy;
 mod server;
 pub mod tls;
 
-pub use client::{Client, client};
+pub use client::{Client, Everyone, client};
 pub use context::{Context, new_trace};
 pub use policy::{Need, Rule};
 pub use server::server;

@@ -112,9 +112,8 @@ async fn r8_a_caller_that_goes_away_does_not_stop_the_call() {
 #[tokio::test]
 async fn a_call_whose_owner_died_after_sending_is_unknown_until_acknowledged() {
     let shared = shared().await;
-    let dead = replica(&shared);
     Flight {
-        receipts: dead,
+        receipts: replica(&shared),
         id: "att_1".into(),
     }
     .mark_sent()
@@ -157,9 +156,12 @@ async fn s2_a_kept_answer_is_sealed_to_its_id() {
     let shared = shared().await;
     let receipts = replica(&shared);
     receipts.once("att_1", quick(answered("SBXtoken"))).await;
-    let sealed = shared.get(&key("receipt", "att_1")).await.unwrap().unwrap();
+    let sealed = shared.get(&Kind::Receipt.key("att_1")).await.unwrap().unwrap();
     assert!(!sealed.windows(8).any(|window| window == b"SBXtoken"));
-    shared.put(&key("receipt", "att_2"), &sealed, KEPT).await.unwrap();
+    shared
+        .put(&Kind::Receipt.key("att_2"), &sealed, shelf::KEPT)
+        .await
+        .unwrap();
     assert_eq!(body(&receipts.once("att_2", quick(answered("own"))).await), "own");
 }
 
@@ -193,4 +195,59 @@ async fn h7_an_answer_after_the_callers_patience_is_kept_for_the_next_one_who_as
     go.notify_one();
     until(|| receipts.0.tasks.is_empty()).await;
     assert_eq!(body(&receipts.once("att_1", forbidden()).await), "answer 1");
+}
+
+/// What FLUSHALL does to an id.
+async fn flush(shared: &Shared, id: &str) {
+    for key in [Kind::Receipt.key(id), Kind::Sent.key(id), flight(id)] {
+        shared.remove(&key).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn v1_an_answer_outlives_the_loss_of_redis_where_it_came_and_is_put_back_for_the_others() {
+    let shared = shared().await;
+    let (one, two) = (replica(&shared), replica(&shared));
+    one.once("att_1", quick(answered("kept"))).await;
+    flush(&shared, "att_1").await;
+    assert_eq!(body(&one.once("att_1", forbidden()).await), "kept");
+    one.hand_over().await;
+    assert_eq!(body(&two.once("att_1", forbidden()).await), "kept");
+    drop(one);
+    assert_eq!(
+        body(&two.once("att_1", forbidden()).await),
+        "kept",
+        "also when the first is gone"
+    );
+}
+
+#[tokio::test]
+async fn v1_that_a_call_was_made_is_known_without_redis() {
+    let shared = shared().await;
+    let receipts = replica(&shared);
+    let silent: Work = Box::new(|flight, _| {
+        Box::pin(async move {
+            flight.mark_sent().await;
+            unknown("silence")
+        })
+    });
+    receipts.once("att_1", silent).await;
+    flush(&shared, "att_1").await;
+    assert_eq!(receipts.once("att_1", forbidden()).await.delivery(), Delivery::Unknown);
+}
+
+#[tokio::test]
+async fn s8_what_one_replica_is_told_to_forget_no_other_remembers() {
+    let shared = shared().await;
+    let (one, two) = (replica(&shared), replica(&shared));
+    one.once("att_1", quick(answered("kept"))).await;
+    tokio::time::timeout(Duration::from_secs(5), async {
+        // Until it listens, and has heard.
+        while body(&one.once("att_1", quick(answered("new"))).await) == "kept" {
+            assert!(two.acknowledge("att_1").await);
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("in time");
 }

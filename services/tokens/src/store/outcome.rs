@@ -8,7 +8,6 @@ use super::attempts::{Attempt, end_late};
 use super::grants::{Sealing, lock, save};
 use super::{Store, announce, retry};
 use crate::Error;
-use crate::fault;
 use crate::model::change::{Heir, Proof, Rules, is_heir};
 use crate::model::{Facts, Grant, Refusal};
 use crate::store::revocations::{Queued, queue};
@@ -65,7 +64,7 @@ impl Store {
                         .bind(&grant.id)
                         .execute(&mut *tx)
                         .await?;
-                    fault::hit(fault::Point::InsideApply).await;
+                    kit::fault::hit(kit::fault::Point::InsideApply).await;
                     announce(&mut tx, &grant, change, rules.now).await?;
                     Applied::Renewed(Box::new(grant))
                 }

@@ -106,6 +106,17 @@ fn r5_an_answer_that_is_kept_after_the_takeover_must_be_looked_for() {
 }
 
 #[test]
+fn v1_without_a_copy_in_memory_an_answer_is_lost_with_redis_and_the_one_who_waited_for_it() {
+    let fate = Fate {
+        attempts: 2,
+        kills: 1,
+        flushes: 1,
+        ..Fate::calm()
+    };
+    breaks("R5", fate, |guards| guards.two_copies = false);
+}
+
+#[test]
 fn r7_without_receipts_an_answer_is_lost_although_nobody_died() {
     breaks("R7", Fate::calm(), |guards| guards.receipts = false);
 }

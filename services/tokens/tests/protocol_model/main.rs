@@ -1,7 +1,7 @@
 //! The refresh protocol as a small state machine, searched exhaustively: every order of every step of everybody.
 //!
 //! There are two tokens processes, one grant, one platform (four ways to treat a token that comes again), the platforms
-//! service with its receipts in Redis, the database, and people. What is decided is decided by the very functions of
+//! service with its receipts in memory and in Redis, the database, and people. What is decided is decided by the very functions of
 //! `tokens::model`; the order of durable effects is that of the engine and the store, but for the three guards that
 //! `protocol` names. A process may stop at any step for any time: it just does not step while others and time do. Time is
 //! relative: before the deadline, after it, after the takeover threshold; a platform answers at any of them, or never.

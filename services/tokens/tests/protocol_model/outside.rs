@@ -29,7 +29,7 @@ impl Model {
             steps.take("lose the lock", 0, |world| world.lock = None);
         }
         self.people(steps);
-        deaths(steps);
+        self.deaths(steps);
     }
 
     /// Would the platform renew by this token?
@@ -114,7 +114,9 @@ impl Model {
     fn kept(&self, world: &mut World, at: usize, answer: Answer) {
         world.attempts[at].call = Call::None;
         if self.guards.receipts {
-            world.attempts[at].kept = Some(answer);
+            let attempt = &mut world.attempts[at];
+            attempt.kept = Some(answer);
+            (attempt.in_memory, attempt.in_redis) = (true, true);
             answer.token().into_iter().for_each(|token| world.durable.add(token));
             return;
         }
@@ -193,53 +195,74 @@ impl Model {
             }
         }
     }
-}
 
-fn deaths(steps: &mut Steps<'_>) {
-    let fate = steps.from.fate;
-    if fate.kills > 0 {
-        for who in (0..2).filter(|&who| steps.from.tasks[who] != Task::Killed) {
-            steps.fate("kill tokens", who, |world| {
-                world.fate.kills -= 1;
-                let held = world.tasks[who].holds();
-                world.tasks[who] = Task::Killed;
-                for attempt in &mut world.attempts {
-                    attempt.former_life |= attempt.is_unfinished() && usize::from(attempt.owner) == who;
-                }
-                if let Some(token) = held.filter(|&token| !world.durable.has(token)) {
-                    excuse(world, token);
+    fn deaths(&self, steps: &mut Steps<'_>) {
+        let (fate, attempts) = (steps.from.fate, steps.from.attempts);
+        if fate.kills > 0 {
+            for who in (0..2).filter(|&who| steps.from.tasks[who] != Task::Killed) {
+                steps.fate("kill tokens", who, |world| kill_tokens(world, who));
+            }
+            if attempts
+                .iter()
+                .any(|attempt| attempt.call != Call::None || attempt.in_memory)
+            {
+                steps.fate("kill platforms", 0, |world| {
+                    world.fate.kills -= 1;
+                    for at in 0..world.attempts.len() {
+                        cut(world, at);
+                        world.attempts[at].in_memory = false;
+                        forget_what_nobody_has(world, at, true);
+                    }
+                });
+            }
+        }
+        if fate.flushes > 0 && attempts.iter().any(|attempt| attempt.in_redis) {
+            steps.fate("flush Redis", 0, |world| {
+                world.fate.flushes -= 1;
+                for at in 0..world.attempts.len() {
+                    let attempt = &mut world.attempts[at];
+                    let lived = attempt.in_memory;
+                    attempt.in_redis = false;
+                    attempt.in_memory &= self.guards.two_copies;
+                    forget_what_nobody_has(world, at, !lived);
                 }
             });
         }
-        if steps.from.attempts.iter().any(|attempt| attempt.call != Call::None) {
-            steps.fate("kill platforms", 0, |world| {
-                world.fate.kills -= 1;
-                for at in 0..world.attempts.len() {
-                    cut(world, at);
-                }
-            });
+        for (at, attempt) in attempts.iter().enumerate() {
+            if attempt.in_memory && !attempt.in_redis {
+                steps.take("platforms puts it back into Redis", at, |world| {
+                    world.attempts[at].in_redis = true;
+                });
+            }
         }
     }
-    if fate.flushes > 0
-        && steps
-            .from
-            .attempts
-            .iter()
-            .any(|attempt| attempt.marker || attempt.kept.is_some())
-    {
-        steps.fate("flush Redis", 0, |world| {
-            world.fate.flushes -= 1;
-            for at in 0..world.attempts.len() {
-                let kept = world.attempts[at].kept.take();
-                world.attempts[at].marker = false;
-                if let Some(token) = kept.and_then(Answer::token) {
-                    excuse(world, token);
-                    if !world.stores(token) {
-                        world.durable.remove(token);
-                    }
-                }
-            }
-        });
+}
+
+fn kill_tokens(world: &mut World, who: usize) {
+    world.fate.kills -= 1;
+    let held = world.tasks[who].holds();
+    world.tasks[who] = Task::Killed;
+    for attempt in &mut world.attempts {
+        attempt.former_life |= attempt.is_unfinished() && usize::from(attempt.owner) == who;
+    }
+    if let Some(token) = held.filter(|&token| !world.durable.has(token)) {
+        excuse(world, token);
+    }
+}
+
+/// The last copy that platforms had may be gone. That is excused where both were lost: the process and Redis.
+fn forget_what_nobody_has(world: &mut World, at: usize, both: bool) {
+    let attempt = &mut world.attempts[at];
+    if attempt.in_memory || attempt.in_redis {
+        return;
+    }
+    let kept = attempt.kept;
+    attempt.forget();
+    if let Some(token) = kept.and_then(Answer::token).filter(|_| both) {
+        excuse(world, token);
+        if !world.stores(token) {
+            world.durable.remove(token);
+        }
     }
 }
 

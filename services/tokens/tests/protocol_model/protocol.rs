@@ -28,6 +28,8 @@ pub struct Guards {
     pub receipt_first: bool,
     /// platforms keeps every answer before anybody gets it.
     pub receipts: bool,
+    /// … in its memory as well as in Redis.
+    pub two_copies: bool,
     /// An attempt without an outcome is adopted, in time.
     pub orphans_are_adopted: bool,
     /// A disconnect marks the grant, and the mark is looked at.
@@ -53,6 +55,7 @@ impl Guards {
         late_is_welcome: true,
         receipt_first: true,
         receipts: true,
+        two_copies: true,
         orphans_are_adopted: true,
         disconnect_wins: true,
         withdrawal_moves_on: true,

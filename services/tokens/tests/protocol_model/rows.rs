@@ -98,10 +98,14 @@ pub struct Attempt {
     pub token: Token,
     /// In the database.
     pub receipt: Option<Answer>,
-    /// In Redis.
+    /// By platforms.
     pub kept: Option<Answer>,
-    /// In Redis: it was sent.
+    /// platforms knows that it was sent.
     pub marker: bool,
+    /// Where platforms knows that: in the memory of a process that lives.
+    pub in_memory: bool,
+    /// … and in Redis.
+    pub in_redis: bool,
     pub call: Call,
     /// Sent by a platforms process that has died: the platform may still see it, nobody hears the answer.
     pub ghost: bool,
@@ -120,6 +124,8 @@ impl Attempt {
         receipt: None,
         kept: None,
         marker: false,
+        in_memory: false,
+        in_redis: false,
         call: Call::None,
         ghost: false,
         retried: false,
@@ -127,6 +133,12 @@ impl Attempt {
 
     pub fn is_unfinished(&self) -> bool {
         matches!(self.row, Row::Open | Row::Unknown)
+    }
+
+    /// platforms has forgotten it, unless somebody tells it again.
+    pub fn forget(&mut self) {
+        (self.kept, self.marker) = (None, false);
+        (self.in_memory, self.in_redis) = (false, false);
     }
 
     pub fn in_flight(&self) -> bool {

@@ -238,6 +238,7 @@ fn send(world: &mut World, who: usize, at: usize) {
         return idle_again(world, who);
     }
     (attempt.marker, attempt.call) = (true, Call::Sent);
+    (attempt.in_memory, attempt.in_redis) = (true, true);
     let token = attempt.token;
     world.tasks[who] = Task::Waiting(u8::try_from(at).unwrap(), Asking::Own);
     let twin = |(other, attempt): (usize, &Attempt)| {
@@ -248,7 +249,7 @@ fn send(world: &mut World, who: usize, at: usize) {
 }
 
 fn acknowledge(world: &mut World, who: usize, at: usize) {
-    (world.attempts[at].kept, world.attempts[at].marker) = (None, false);
+    world.attempts[at].forget();
     idle_again(world, who);
 }
 

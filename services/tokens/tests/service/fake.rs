@@ -116,6 +116,11 @@ impl Fake {
         !self.truth().under_way.is_empty()
     }
 
+    /// How many are.
+    pub(crate) fn calls_under_way(&self) -> usize {
+        self.truth().under_way.len()
+    }
+
     pub(crate) fn next(&self, act: Act) {
         self.truth().acts.push_back(act);
     }

@@ -123,6 +123,17 @@ impl Hub {
         )
     }
 
+    /// Another process over the same database, whose clock says something else.
+    pub(crate) fn replica_at(&self, instance: &str, clock: &Clock) -> Process {
+        process(
+            &self.place,
+            &self.platforms,
+            clock,
+            instance,
+            tokens::AuditMode::Buffered,
+        )
+    }
+
     /// Another process that audits strictly.
     pub(crate) fn strict_replica(&self) -> Process {
         process(
@@ -356,7 +367,6 @@ fn process(place: &Place, platforms: &str, clock: &Clock, instance: &str, mode: 
             batch: 100,
             concurrency: 8,
         },
-        faults: String::new(),
     };
     let audit = tokens::AuditSection { mode, keep: 90 * DAY };
     let common = common(place, platforms, clock, instance);

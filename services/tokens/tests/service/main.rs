@@ -12,3 +12,4 @@ mod late;
 mod refresh;
 mod settled;
 mod store;
+mod trouble;
