@@ -49,7 +49,7 @@ async fn k1_a_change_whose_bringer_dies_before_or_after_bringing_it_is_told_once
                 .with_context(|| (*faults).to_owned())?;
         }
         // What its bringer had leased waits until the lease is over.
-        eventually_within(Duration::from_secs(60), "all are amber", async || {
+        eventually_within(Duration::from_secs(120), "all are amber", async || {
             for id in &ids {
                 if owner.health(id).await? == "healthy" {
                     return Ok(None);

@@ -11,7 +11,7 @@ use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::access::token;
-use crate::fault_points::{asked_once, calls, old_accounts, renewed, restart};
+use crate::fault_points::{asked_once, calls, is_healthy, old_accounts, renewed, restart};
 
 /// Starts tokens-0 with a fault, has it refresh one account there, and makes trouble once the platform has answered.
 async fn in_the_middle(
@@ -34,11 +34,7 @@ async fn in_the_middle(
     done?;
     let got = renewed(hub, 0, id).await.with_context(|| faults.to_owned())?;
     asked_once(hub, "x", person, &got).await?;
-    eventually("it is said to be healthy", async || {
-        let health = hub.owner("bakery").health(id).await?;
-        Ok((health == "healthy").then_some(()))
-    })
-    .await
+    is_healthy(hub, id).await
 }
 
 /// tokens-0 says how often something could not be stored yet.
@@ -263,7 +259,7 @@ async fn i18_a_network_that_is_slow_and_breaks_again_and_again_loses_and_doubles
         for (person, id) in people.iter().zip(&ids) {
             let got = renewed(hub, 0, id).await.with_context(|| (*person).to_owned())?;
             asked_once(hub, "x", person, &got).await?;
-            ensure!(hub.owner("bakery").health(id).await? == "healthy", "{person}: amber");
+            is_healthy(hub, id).await.with_context(|| (*person).to_owned())?;
         }
         Ok(())
     })

@@ -78,6 +78,15 @@ pub(crate) async fn asked_once(hub: &Cluster, platform: &str, person: &str, acce
     Ok(())
 }
 
+/// The page says so, once it can be asked: a connection that broke fails one request.
+pub(crate) async fn is_healthy(hub: &Cluster, id: &str) -> Outcome {
+    eventually("the account is healthy", async || {
+        let health = hub.owner("bakery").health(id).await?;
+        Ok((health == "healthy").then_some(()))
+    })
+    .await
+}
+
 pub(crate) async fn restart(processes: &Hub, faults: &str) -> Outcome {
     processes.kill("tokens-0")?;
     processes.start_member_with("tokens", 0, &[("faults", faults)])?;

@@ -1,7 +1,7 @@
 //! Processes end and start as in a deployment (cases I3, V5): nobody who asks is refused twice, and no refresh is broken off.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, ensure};
 use futures_util::future::join_all;
@@ -57,34 +57,37 @@ async fn i3_a_process_that_is_asked_to_end_finishes_every_refresh_that_was_sent(
 }
 
 /// Readers of tokens and of the list, each of whom tries once more, elsewhere, before it counts as a failure.
+#[derive(Default)]
 struct Readers {
     stop: AtomicBool,
     served: AtomicUsize,
-    failed: AtomicUsize,
+    refused: Mutex<Vec<String>>,
 }
 
 impl Readers {
     async fn read(&self, hub: &Cluster, n: usize, id: &str) {
         let lists = [hub.owner("bakery"), hub.owner_elsewhere("bakery")];
         while !self.stop.load(Ordering::SeqCst) {
-            for (served, what) in [
-                (
-                    token(hub, n % 2, id).await.is_ok() || token(hub, (n + 1) % 2, id).await.is_ok(),
-                    "a token",
-                ),
-                (
-                    lists[n % 2].accounts().await.is_ok() || lists[(n + 1) % 2].accounts().await.is_ok(),
-                    "the list",
-                ),
-            ] {
-                let counter = if served { &self.served } else { &self.failed };
-                counter.fetch_add(1, Ordering::SeqCst);
-                if !served {
-                    tracing::warn!(what, "refused twice");
+            let (first, second) = (n % 2, (n + 1) % 2);
+            let had_token = match token(hub, first, id).await {
+                Err(_) => token(hub, second, id).await.map(drop),
+                Ok(_) => Ok(()),
+            };
+            let had_list = match lists[first].accounts().await {
+                Err(_) => lists[second].accounts().await.map(drop),
+                Ok(_) => Ok(()),
+            };
+            for (what, had) in [("a token", had_token), ("the list", had_list)] {
+                match had {
+                    Ok(()) => drop(self.served.fetch_add(1, Ordering::SeqCst)),
+                    Err(error) => self.refused().push(format!("{what}: {error:#}")),
                 }
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Vec<String>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -95,11 +98,7 @@ async fn v5_a_rolling_restart_refuses_nobody_twice_and_breaks_no_refresh_off() -
     separate_processes_as(layout, &[], async |hub, processes| {
         let people = &PEOPLE[..4];
         let ids = old_accounts(hub, "x", people).await?;
-        let readers = Readers {
-            stop: AtomicBool::new(false),
-            served: AtomicUsize::new(0),
-            failed: AtomicUsize::new(0),
-        };
+        let readers = Readers::default();
         let reading = join_all(ids.iter().enumerate().map(|(n, id)| readers.read(hub, n, id)));
         let rolling = async {
             let mut rolled = Ok(());
