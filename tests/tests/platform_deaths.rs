@@ -180,8 +180,8 @@ async fn has_left(hub: &Cluster, account: &str, left: Duration) -> Outcome {
 
 /// Nothing is taken over while processes are still dying, and everything soon after.
 const LATER: [(&str, &str); 3] = [
-    ("tokens.refresh_deadline", "2s"),
-    ("tokens.takeover_after.repeatable", "4s"),
+    ("tokens.refresh_deadline", "15s"),
+    ("tokens.takeover_after.repeatable", "30s"),
     ("tokens.takeover_after.single_use", "45s"),
 ];
 
