@@ -162,10 +162,7 @@ pub(crate) async fn of_account(
             workspace_id: workspace_id.clone(),
             account_id: account_id.clone(),
         };
-        let answer = app
-            .accounts()
-            .get_account(context(&app, person)?.request(message))
-            .await;
+        let answer = app.accounts().get_account(context(&app, person).request(message)).await;
         if let Some(account) = answer.ok().and_then(|answer| answer.into_inner().account) {
             return Ok(answer_with(&app, &account.avatar_url, &account.display_name).await);
         }

@@ -95,7 +95,7 @@ async fn set_plan(app: &App, workspace: &str, plan: String) -> Result<(), Proble
         plan,
     };
     app.entitlements()
-        .set_plan(context(app, owner)?.request(message))
+        .set_plan(context(app, owner).request(message))
         .await?;
     Ok(())
 }

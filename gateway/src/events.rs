@@ -220,9 +220,7 @@ impl Open {
 
     /// Asks for a check of the workspace, at most once per interval over all gateways. It does not hold the stream up.
     fn check(&self) {
-        let Ok(context) = context(&self.app, self.viewer.person.clone()) else {
-            return;
-        };
+        let context = context(&self.app, self.viewer.person.clone());
         let message = CheckHealthRequest {
             workspace_id: self.workspace_id.clone(),
             account_id: String::new(),

@@ -3,6 +3,7 @@
 //! It has no database, no token and no rule about plans or health: it authenticates people, asks the services on their
 //! behalf and shows what they answer. Browsers, native apps and platforms call it.
 
+pub(crate) mod answers;
 pub mod api;
 mod app_links;
 pub mod auth;
@@ -24,6 +25,7 @@ pub mod problem;
 pub mod serve;
 pub mod session;
 pub mod state;
+pub(crate) mod together;
 pub mod view;
 pub(crate) mod webhooks;
 

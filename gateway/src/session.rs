@@ -3,6 +3,8 @@
 //! [`crate::auth`] recognises the caller once per request; the workspace of the path decides which of their memberships
 //! counts. A workspace that is not theirs is answered like one that never existed.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, OptionalFromRequestParts, OriginalUri};
 use http::Uri;
 use http::request::Parts;
@@ -76,7 +78,7 @@ pub struct Viewer {
     /// All their memberships.
     pub identity: Identity,
     /// What the hub remembers of them.
-    pub preferences: proto::accounts::v1::Preferences,
+    pub preferences: Arc<proto::accounts::v1::Preferences>,
 }
 
 impl FromRequestParts<App> for Viewer {
@@ -97,7 +99,7 @@ impl FromRequestParts<App> for Viewer {
             ));
         };
         let person = identity.person_in(workspace).ok_or_else(Problem::not_found)?;
-        let context = context(app, person.clone())?;
+        let context = context(app, person.clone());
         let preferences = app.preferences(&person.user_id, &context).await;
         let viewer = Self {
             locale: locale(&preferences.locale, parts),
@@ -127,8 +129,8 @@ impl OptionalFromRequestParts<App> for Viewer {
 }
 
 /// A call context for a person, signed, with the deadline that every request of the gateway has.
-pub(crate) fn context(app: &App, person: Person) -> Result<Context, Problem> {
-    Ok(Context::for_person(person, &app.common.signer, None)?.within(app.config.request_timeout))
+pub(crate) fn context(app: &App, person: Person) -> Context {
+    Context::for_person(person, &app.common.signer, None).within(app.config.request_timeout)
 }
 
 /// The address as it was asked for: nested routers see only the rest of it.

@@ -1,7 +1,7 @@
 //! What every handler shares: clients of the services, configuration, clock, caches. No truth lives here.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -19,6 +19,7 @@ use proto::tokens::v1::tokens_service_client::TokensServiceClient;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::answers::Answers;
 use crate::auth::Auth;
 use crate::avatars::Avatars;
 use crate::config::{Links, Section};
@@ -58,6 +59,8 @@ pub struct Inner {
     pub(crate) csp: HeaderValue,
     /// Pictures of accounts.
     pub avatars: Avatars,
+    /// Answers that were made a moment ago.
+    pub(crate) answers: Answers,
     /// Open live streams.
     pub(crate) streams: Places<String>,
     /// Work that must finish although its request is gone.
@@ -68,8 +71,11 @@ pub struct Inner {
     entitlements: EntitlementsServiceClient<Client>,
     platforms: PlatformsServiceClient<Client>,
     tokens: TokensServiceClient<Client>,
-    catalogue: Mutex<Option<(i64, Arc<Catalogue>)>>,
-    preferences: moka::sync::Cache<String, Preferences>,
+    /// Until when it is good.
+    catalogue: RwLock<Option<(i64, Arc<Catalogue>)>>,
+    /// Held by whoever reads the catalogue anew.
+    reading: Mutex<()>,
+    preferences: moka::sync::Cache<String, Arc<Preferences>>,
 }
 
 impl Deref for App {
@@ -104,13 +110,17 @@ impl App {
         let peers = &parts.common.peers;
         let csp = content_security_policy(&parts.config, parts.common.dev());
         let client = |urls: &str| kit::grpc::client(&parts.common, kit::grpc::GATEWAY, urls);
+        let accounts = AccountsServiceClient::new(client(&peers.accounts));
+        let entitlements = EntitlementsServiceClient::new(client(&peers.entitlements));
         Self(Arc::new(Inner {
-            accounts: AccountsServiceClient::new(client(&peers.accounts)),
-            entitlements: EntitlementsServiceClient::new(client(&peers.entitlements)),
+            answers: Answers::new(accounts.clone(), entitlements.clone(), parts.common.clock.clone()),
+            accounts,
+            entitlements,
             platforms: PlatformsServiceClient::new(client(&peers.platforms)),
             tokens: TokensServiceClient::new(client(&peers.tokens)),
             streams: Places::new(parts.config.streams_per_person),
-            catalogue: Mutex::new(None),
+            catalogue: RwLock::default(),
+            reading: Mutex::default(),
             preferences: moka::sync::Cache::builder()
                 .max_capacity(PREFERENCES_KEPT)
                 .time_to_live(PREFERENCES_LIFETIME)
@@ -160,21 +170,30 @@ impl App {
     /// When they were never read and a service does not answer.
     pub async fn catalogue(&self) -> Result<Arc<Catalogue>, Problem> {
         let now = self.clock().now_ms();
-        let mut kept = self.catalogue.lock().await;
-        if let Some((until, catalogue)) = kept.as_ref()
-            && now < *until
-        {
-            return Ok(catalogue.clone());
+        if let Some(catalogue) = self.good_catalogue(now) {
+            return Ok(catalogue);
         }
-        match (self.read_catalogue().await, kept.as_ref()) {
-            (Ok(fresh), _) => {
+        let _reading = self.reading.lock().await;
+        // Whoever held it before may have read it.
+        if let Some(catalogue) = self.good_catalogue(now) {
+            return Ok(catalogue);
+        }
+        match self.read_catalogue().await {
+            Ok(fresh) => {
                 let fresh = Arc::new(fresh);
-                *kept = Some((now + kit::clock::millis(CATALOGUE_LIFETIME), fresh.clone()));
+                let until = now + kit::clock::millis(CATALOGUE_LIFETIME);
+                *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = Some((until, fresh.clone()));
                 Ok(fresh)
             }
-            (Err(_), Some((_, old))) => Ok(old.clone()),
-            (Err(problem), None) => Err(problem),
+            Err(problem) => self.good_catalogue(i64::MIN).ok_or(problem),
         }
+    }
+
+    /// The catalogue that was read last, if it is good until after `now`.
+    fn good_catalogue(&self, now: i64) -> Option<Arc<Catalogue>> {
+        let kept = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
+        let (until, catalogue) = kept.as_ref()?;
+        (now < *until).then(|| catalogue.clone())
     }
 
     async fn read_catalogue(&self) -> Result<Catalogue, Problem> {
@@ -204,18 +223,18 @@ impl App {
     }
 
     /// What the hub remembers of a person, at most a minute old; nothing when accounts does not answer.
-    pub(crate) async fn preferences(&self, user_id: &str, context: &Context) -> Preferences {
+    pub(crate) async fn preferences(&self, user_id: &str, context: &Context) -> Arc<Preferences> {
         if let Some(known) = self.preferences.get(user_id) {
             return known;
         }
         let request = context.request(proto::accounts::v1::GetPreferencesRequest {});
         match self.accounts().get_preferences(request).await {
             Ok(answer) => {
-                let preferences = answer.into_inner().preferences.unwrap_or_default();
+                let preferences = Arc::new(answer.into_inner().preferences.unwrap_or_default());
                 self.preferences.insert(user_id.to_owned(), preferences.clone());
                 preferences
             }
-            Err(_) => Preferences::default(),
+            Err(_) => Arc::default(),
         }
     }
 

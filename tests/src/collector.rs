@@ -1,75 +1,117 @@
-//! A collector of traces that keeps the bytes it is sent.
+//! A collector of traces, as an operator would run one: takes what the hub's processes export over OTLP and keeps it.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response};
-use tokio::net::{TcpListener, TcpStream};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use prost::Message as _;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::task::AbortOnDropHandle;
+use tonic::transport::Server;
+use tonic::{Request, Response, Status};
 
-/// Speaks as much gRPC as an exporter needs; ends when it is dropped.
+/// A span that was exported.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// `socializioz-<role>`
+    pub service: String,
+    /// Its name.
+    pub name: String,
+    /// Hex.
+    pub trace: String,
+    /// Names and values that are texts.
+    pub fields: Vec<(String, String)>,
+}
+
+impl Seen {
+    /// A field by its name; empty when it has none.
+    pub fn field(&self, name: &str) -> &str {
+        let found = self.fields.iter().find(|(field, _)| field == name);
+        found.map_or("", |(_, value)| value)
+    }
+}
+
+/// Takes traces until it is dropped.
 pub struct Collector {
-    address: SocketAddr,
-    kept: Arc<Mutex<Vec<u8>>>,
+    url: String,
+    spans: Spans,
     _serving: AbortOnDropHandle<()>,
 }
 
-impl Collector {
-    /// Starts one.
-    pub async fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let kept = Arc::<Mutex<Vec<u8>>>::default();
-        let keeper = kept.clone();
-        let serving = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let kept = keeper.clone();
-                tokio::spawn(async move { collect(stream, kept).await });
-            }
-        });
-        Ok(Self {
-            address,
-            kept,
-            _serving: AbortOnDropHandle::new(serving),
-        })
-    }
+#[derive(Clone, Default)]
+struct Spans(Arc<Mutex<(Vec<Seen>, Vec<u8>)>>);
 
-    /// `telemetry.otlp_endpoint`
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// All messages so far.
-    pub fn bytes(&self) -> Vec<u8> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
+impl Spans {
+    fn kept(&self) -> MutexGuard<'_, (Vec<Seen>, Vec<u8>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn collect(stream: TcpStream, kept: Arc<Mutex<Vec<u8>>>) -> Result<(), h2::Error> {
-    let mut connection = h2::server::handshake(stream).await?;
-    while let Some(request) = connection.accept().await {
-        let (request, mut answer) = request?;
-        let kept = kept.clone();
-        tokio::spawn(async move {
-            let mut body = request.into_body();
-            while let Some(chunk) = body.data().await {
-                let chunk = chunk?;
-                kept.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .extend_from_slice(&chunk);
-                body.flow_control().release_capacity(chunk.len())?;
-            }
-            let mut head = Response::new(());
-            let grpc = HeaderValue::from_static("application/grpc");
-            head.headers_mut().insert("content-type", grpc);
-            let mut stream = answer.send_response(head, false)?;
-            // An empty message, and that all went well.
-            stream.send_data(Bytes::from_static(&[0; 5]), false)?;
-            let mut status = HeaderMap::new();
-            status.insert("grpc-status", HeaderValue::from_static("0"));
-            stream.send_trailers(status)
-        });
+impl Collector {
+    /// On a free port of loopback.
+    pub async fn start() -> anyhow::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let spans = Spans::default();
+        let server = Server::builder().add_service(TraceServiceServer::new(spans.clone()));
+        let serving = server.serve_with_incoming(TcpListenerStream::new(listener));
+        let serving = AbortOnDropHandle::new(tokio::spawn(async move { drop(serving.await) }));
+        Ok(Self {
+            url,
+            spans,
+            _serving: serving,
+        })
     }
-    Ok(())
+
+    /// For `telemetry.otlp_endpoint`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// All messages so far, as they are written on the wire.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.spans.kept().1.clone()
+    }
+
+    /// What came so far.
+    pub fn spans(&self) -> Vec<Seen> {
+        self.spans.kept().0.clone()
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Spans {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let request = request.into_inner();
+        let mut kept = self.kept();
+        kept.1.extend(request.encode_to_vec());
+        for exported in request.resource_spans {
+            let resource = texts(exported.resource.unwrap_or_default().attributes);
+            let service = resource.into_iter().find(|(name, _)| name == "service.name");
+            let service = service.map(|(_, value)| value).unwrap_or_default();
+            for span in exported.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+                kept.0.push(Seen {
+                    service: service.clone(),
+                    name: span.name,
+                    trace: hex::encode(span.trace_id),
+                    fields: texts(span.attributes),
+                });
+            }
+        }
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+fn texts(attributes: Vec<KeyValue>) -> Vec<(String, String)> {
+    let text = |one: KeyValue| match one.value?.value? {
+        Value::StringValue(text) => Some((one.key, text)),
+        _ => None,
+    };
+    attributes.into_iter().filter_map(text).collect()
 }

@@ -31,7 +31,7 @@ pub use authority::{Authority, Issued};
 pub use canaries::found;
 pub use browser::{Screen, Stage, Tab, Trouble, Visitor, in_browser, in_browser_with};
 pub use cluster::Cluster;
-pub use collector::Collector;
+pub use collector::{Collector, Seen};
 pub use connect::{Consent, Flow};
 pub use events::{Event, Events};
 pub use forms::{

@@ -338,6 +338,13 @@ impl Hub {
         &self.database
     }
 
+    /// Process id of a member.
+    pub fn id(&self, name: &str) -> anyhow::Result<u32> {
+        let members = self.members();
+        let member = members.iter().find(|member| member.name == name);
+        Ok(member.with_context(|| format!("no {name} runs"))?.child.id())
+    }
+
     /// Resident memory of a member, in megabytes.
     pub fn memory(&self, name: &str) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id(name)?))?;

@@ -27,6 +27,7 @@ mod rotation;
 mod routes;
 mod rpcs;
 mod secrets;
+mod seen;
 mod sign_in;
 mod soak;
 mod startup;

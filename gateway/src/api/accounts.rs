@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
-use kit::{Code, Failure};
+use kit::{Code, Failure, Person};
 use proto::accounts::v1::{
     Account, AccountSort, DisconnectRequest, GetAccountRequest, ListAccountsRequest, SummarizeAccountsRequest,
 };
@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::path::{InAccount, InWorkspace};
 use super::{Page, Paging, Path, Query, etag};
+use crate::answers::{Encoding, Key};
 use crate::problem::Problem;
 use crate::session::Viewer;
 use crate::state::App;
@@ -72,6 +73,7 @@ enum Sort {
 pub(crate) async fn list(
     State(app): State<App>,
     viewer: Viewer,
+    encoding: Encoding,
     OriginalUri(uri): OriginalUri,
     Path(path): Path<InWorkspace>,
     Query(query): Query<ListQuery>,
@@ -93,18 +95,33 @@ pub(crate) async fn list(
         limit: paging.limit(),
         cursor: paging.cursor()?,
     };
-    let lens = app.lens(&viewer).await?;
-    let answer = app
-        .accounts()
-        .list_accounts(viewer.context.request(message))
-        .await?
-        .into_inner();
-    let data = answer
-        .accounts
-        .iter()
-        .map(|one| view::account(one, &lens))
-        .collect::<Vec<_>>();
-    Ok(Page::answer(data, answer.next_cursor, &uri))
+    let key = Key {
+        person: Person {
+            user_id: String::new(),
+            name: String::new(),
+            ..viewer.person.clone()
+        },
+        locale: viewer.locale,
+        timezone: String::new(),
+        toured: false,
+        path: uri.to_string(),
+    };
+    let versions = app.answers.of_workspace(&message.workspace_id).await;
+    let make = async {
+        let lens = app.lens(&viewer).await?;
+        let answer = app
+            .accounts()
+            .list_accounts(viewer.context.request(message))
+            .await?
+            .into_inner();
+        let data = answer
+            .accounts
+            .iter()
+            .map(|one| view::account(one, &lens))
+            .collect::<Vec<_>>();
+        Ok(Page::answer(data, answer.next_cursor, &uri))
+    };
+    app.answers.serve(key, encoding, versions, make).await
 }
 
 fn status_name(status: StatusFilter) -> &'static str {

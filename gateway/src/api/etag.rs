@@ -59,7 +59,8 @@ pub(crate) fn of<T: Serialize>(view: &T) -> String {
     of_bytes(&serde_json::to_vec(view).unwrap_or_default())
 }
 
-fn of_bytes(bytes: &[u8]) -> String {
+/// The tag of a representation by its bytes.
+pub(crate) fn of_bytes(bytes: &[u8]) -> String {
     format!("\"{}\"", &kit::id::sha256_hex(bytes)[..32])
 }
 

@@ -79,7 +79,7 @@ enum Language {
 /// The person who asks.
 #[utoipa::path(get, path = "/me", tag = "me", responses((status = 200, body = Me)))]
 pub(crate) async fn read(viewer: Viewer) -> Json<Me> {
-    let stored = viewer.preferences.tours.into_iter();
+    let stored = viewer.preferences.tours.clone().into_iter();
     let (interests, tours): (Vec<_>, Vec<_>) = stored.partition(|(name, _)| name.starts_with(INTEREST));
     let mut platform_interests: Vec<_> = interests
         .into_iter()

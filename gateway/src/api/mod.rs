@@ -7,7 +7,7 @@ mod activity;
 mod body;
 mod checks;
 mod docs;
-mod etag;
+pub(crate) mod etag;
 mod me;
 mod notifications;
 mod openapi;

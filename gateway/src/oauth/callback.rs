@@ -119,7 +119,7 @@ fn caller(app: &App, transaction: Option<&Transaction>, identity: Option<Identit
         .or(first)
         .and_then(|workspace| identity.person_in(workspace));
     match person {
-        Some(person) => context(app, person),
+        Some(person) => Ok(context(app, person)),
         None => Err(Problem::new(
             Code::ForbiddenRole,
             "you are not in the workspace that this sign-in was started in",

@@ -64,7 +64,7 @@ async fn find(app: &App, viewer: &Viewer, session_id: &str) -> Option<ConnectSes
         };
         let answer = app
             .accounts()
-            .get_connect_session(context(app, person).ok()?.request(message))
+            .get_connect_session(context(app, person).request(message))
             .await;
         if let Some(session) = answer.ok().and_then(|answer| answer.into_inner().session) {
             return Some(session);

@@ -10,8 +10,10 @@ use std::sync::{LazyLock, OnceLock};
 
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use rust_embed::RustEmbed;
+
+use crate::answers::Encoding;
 
 /// The best would be a few percent smaller and ten times slower.
 const QUALITY: u32 = 9;
@@ -95,7 +97,7 @@ pub(crate) fn url(name: &str) -> String {
 }
 
 /// `GET /assets/{version}/{name}`. Another version's address is answered with today's file and not kept.
-pub(crate) async fn serve(Path((version, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
+pub(crate) async fn serve(Path((version, name)): Path<(String, String)>, encoding: Encoding) -> Response {
     let Some(asset) = BUNDLE.files.get(&name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -104,16 +106,12 @@ pub(crate) async fn serve(Path((version, name)): Path<(String, String)>, headers
     } else {
         "no-cache"
     };
-    let accepts = headers
-        .get(header::ACCEPT_ENCODING)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
     let common = [
         (header::CONTENT_TYPE, asset.kind),
         (header::CACHE_CONTROL, keep),
         (header::VARY, "accept-encoding"),
     ];
-    if accepts.split(',').any(|one| one.trim().split(';').next() == Some("br")) {
+    if encoding == Encoding::Brotli {
         return (common, [(header::CONTENT_ENCODING, "br")], asset.brotli()).into_response();
     }
     (common, asset.bytes.clone()).into_response()

@@ -20,6 +20,7 @@ use super::shell::{Facts, Shell};
 use super::texts::Texts;
 use super::tiles::{self, Tile};
 use super::{banner, outcome};
+use crate::answers::Encoding;
 use crate::problem::Problem;
 use crate::state::App;
 use crate::view::{self, AccountView, SummaryView};
@@ -172,15 +173,33 @@ impl Page {
 }
 
 /// `GET /connections`
-pub(crate) async fn show(State(app): State<App>, reader: Reader, Query(ask): Query<Ask>) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    State(app): State<App>,
+    reader: Reader,
+    encoding: Encoding,
+    Query(ask): Query<Ask>,
+) -> Result<Response, Problem> {
     if let Some(picker) = picker(&app, &reader, &ask).await {
         return Ok(Redirect::to(&picker).into_response());
     }
+    // What just happened, and details with posts, are of more than versions tell.
+    let is_plain = [&ask.account, &ask.session, &ask.disconnected, &ask.did]
+        .iter()
+        .all(|one| one.is_empty());
+    if !is_plain {
+        return page(&app, &reader, ask).await;
+    }
+    let versions = app.answers.of_reader(&reader.person).await;
+    let make = page(&app, &reader, ask);
+    app.answers.serve(reader.key(), encoding, versions, make).await
+}
+
+async fn page(app: &App, reader: &Reader, ask: Ask) -> Result<Response, Problem> {
     let (listed, facts, panel, notes) = tokio::join!(
-        accounts(&app, &reader, &ask),
-        Facts::load(&app, &reader),
-        opened(&app, &reader, &ask),
-        notes(&app, &reader, &ask),
+        accounts(app, reader, &ask),
+        Facts::load(app, reader),
+        opened(app, reader, &ask),
+        notes(app, reader, &ask),
     );
     let (accounts, next_cursor) = listed?;
     let mut notes = notes;
@@ -201,7 +220,7 @@ pub(crate) async fn show(State(app): State<App>, reader: Reader, Query(ask): Que
             panel,
             notes,
         },
-        &reader,
+        reader,
     ))
 }
 

@@ -36,6 +36,8 @@ mod tests;
 mod texts;
 mod tiles;
 
+pub(crate) use assets::brotli;
+
 use askama::Template;
 use axum::Router;
 use axum::response::{Html, IntoResponse, Response};

@@ -8,6 +8,7 @@ use kit::{Person, Role};
 
 use super::dates::{Calendar, When};
 use super::texts::{Texts, texts};
+use crate::answers::Key;
 use crate::problem::Problem;
 use crate::session::Viewer;
 use crate::state::App;
@@ -75,6 +76,31 @@ impl Reader {
         self.calendar.words = &self.t.time;
         self.lens.locale = locale;
         self
+    }
+
+    /// Everything about the reader that shows on a page. A field that is added here has to be looked at there.
+    pub(crate) fn key(&self) -> Key {
+        let Self {
+            person,
+            // Of the catalogue, which is the same for everybody, the role, and the language.
+            lens: _,
+            t,
+            // Of the zone, the words, and the time, which bounds the age.
+            calendar: _,
+            timezone,
+            path,
+            // The same for all.
+            dev: _,
+            toured,
+            context: _,
+        } = self;
+        Key {
+            person: person.clone(),
+            locale: t.locale,
+            timezone: timezone.clone(),
+            toured: *toured,
+            path: path.clone(),
+        }
     }
 
     /// May connect, reconnect and disconnect.

@@ -4,7 +4,7 @@
 use proto::accounts::v1::Reason;
 
 /// Languages that sentences exist in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Locale {
     /// English, also for every language we lack.
     #[default]

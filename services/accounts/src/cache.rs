@@ -54,11 +54,16 @@ impl Cache {
         &self.shared
     }
 
-    /// The snapshot that is marked current, if one is.
-    pub(crate) async fn current(&self, workspace_id: &str) -> Option<Arc<Snapshot>> {
+    /// The number that is marked current, if one is.
+    pub(crate) async fn version(&self, workspace_id: &str) -> Option<i64> {
         let (mark, _) = self.shared.get_versioned(&mark_key(workspace_id)).await.ok()??;
         // Even: a writer is about to commit.
-        let version = (mark % 2 == 1).then_some(mark / 2)?;
+        (mark % 2 == 1).then_some(mark / 2)
+    }
+
+    /// The snapshot that is marked current, if one is.
+    pub(crate) async fn current(&self, workspace_id: &str) -> Option<Arc<Snapshot>> {
+        let version = self.version(workspace_id).await?;
         if let Some(kept) = self.kept(workspace_id, version) {
             return Some(kept);
         }

@@ -1,5 +1,6 @@
 //! The gRPC face of entitlements: checks who asks and what, then leaves it to the store.
 
+use futures_util::future::try_join_all;
 use kit::grpc::{ACCOUNTS, Context, GATEWAY, Need, Rule, SERVICES};
 use kit::outbox::Relay;
 use kit::{Clock, Failure, Role};
@@ -21,6 +22,12 @@ pub const POLICY: &[Rule] = &[
     Rule {
         rpc: "GetWorkspace",
         callers: &[GATEWAY, ACCOUNTS, SERVICES],
+        person: Need::Nobody,
+    },
+    // Numbers only; whom the gateway shows what they are the numbers of was decided when that was read.
+    Rule {
+        rpc: "GetWorkspaceVersions",
+        callers: &[GATEWAY],
         person: Need::Nobody,
     },
     Rule {
@@ -54,6 +61,9 @@ pub const POLICY: &[Rule] = &[
         person: Need::Nobody,
     },
 ];
+
+/// Most workspaces that one call asks the versions of.
+const MOST_WORKSPACES: usize = 1000;
 
 /// The service over its store.
 pub struct Service {
@@ -104,6 +114,24 @@ impl EntitlementsService for Service {
         Ok(Response::new(pb::GetWorkspaceResponse {
             workspace: Some(workspace),
         }))
+    }
+
+    async fn get_workspace_versions(
+        &self,
+        request: Request<pb::GetWorkspaceVersionsRequest>,
+    ) -> Result<Response<pb::GetWorkspaceVersionsResponse>, Status> {
+        let workspace_ids = &request.get_ref().workspace_ids;
+        if workspace_ids.len() > MOST_WORKSPACES || !workspace_ids.iter().all(|id| is_workspace_id(id)) {
+            let failure = Failure::invalid(
+                "/workspace_ids",
+                format!("Ask for at most {MOST_WORKSPACES} workspaces."),
+            );
+            return Err(failure.into());
+        }
+        let now_ms = self.clock.now_ms();
+        let versions = workspace_ids.iter().map(|id| self.store.version(id, now_ms));
+        let versions = try_join_all(versions).await?;
+        Ok(Response::new(pb::GetWorkspaceVersionsResponse { versions }))
     }
 
     async fn set_plan(&self, request: Request<pb::SetPlanRequest>) -> Result<Response<pb::SetPlanResponse>, Status> {

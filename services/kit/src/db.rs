@@ -203,6 +203,15 @@ impl Db {
         self.engine
     }
 
+    /// The rows of a JSON array of arrays that is the first parameter, as `value`, whose columns are `value->>0` and so on: a
+    /// statement with any number of rows that is the same text, so that it is prepared once.
+    pub fn rows(&self) -> &'static str {
+        match self.engine {
+            Engine::Sqlite => "json_each($1)",
+            Engine::Postgres => "jsonb_array_elements($1::jsonb) AS rows (value)",
+        }
+    }
+
     /// A transaction that may write: on SQLite it takes the write lock at once, so that it cannot fail to upgrade later.
     pub async fn begin(&self) -> Result<Tx, Error> {
         match self.engine {

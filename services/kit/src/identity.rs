@@ -1,5 +1,6 @@
 //! Who a call is made for: the person as the gateway authenticated them, signed for a minute so that every service can check it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::{constant_time, hmac};
@@ -47,7 +48,7 @@ impl Role {
 }
 
 /// A person in a workspace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Person {
     /// Opaque id from the identity provider.
     pub user_id: String,
@@ -69,17 +70,40 @@ struct Claims {
     exp: i64,
 }
 
-/// Signs and verifies identities with a key that all services share.
+/// Signs and verifies identities with a key that all services share. Cheap to clone.
 #[derive(Clone)]
 pub struct Signer {
-    key: Secret,
+    keys: Arc<Keys>,
     clock: Clock,
+}
+
+/// The key as it is used, made ready once: every call of every service is verified.
+struct Keys {
+    key: Secret,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    validation: Validation,
 }
 
 impl Signer {
     /// A signer over the hub's identity key.
     pub fn new(key: Secret, clock: Clock) -> Self {
-        Self { key, clock }
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_required_spec_claims(&["exp", "iss", "sub"]);
+        // Expiry is checked below, by the clock that is passed in.
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        let keys = Keys {
+            encoding: EncodingKey::from_secret(key.expose().as_bytes()),
+            decoding: DecodingKey::from_secret(key.expose().as_bytes()),
+            key,
+            validation,
+        };
+        Self {
+            keys: Arc::new(keys),
+            clock,
+        }
     }
 
     /// A compact signed identity, good for two minutes.
@@ -92,8 +116,7 @@ impl Signer {
             role: person.role,
             exp: (self.clock.now_ms() + crate::clock::millis(LIFETIME)) / 1000,
         };
-        let key = EncodingKey::from_secret(self.key.expose().as_bytes());
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.keys.encoding)
             .map_err(|_| Failure::new(Code::Internal, "the identity could not be signed"))
     }
 
@@ -103,7 +126,7 @@ impl Signer {
             b"socializioz seal\0",
             purpose.as_bytes(),
             b"\0",
-            self.key.expose().as_bytes(),
+            self.keys.key.expose().as_bytes(),
         ];
         let key = STANDARD.encode(id::sha256(&Zeroizing::new(parts.concat())));
         KeyRing::parse([format!("identity:{key}").as_str()])
@@ -132,14 +155,7 @@ impl Signer {
     /// The person of a signed identity, or `Unauthenticated`.
     pub fn verify(&self, token: &str) -> Result<Person, Failure> {
         let refused = || Failure::new(Code::Unauthenticated, "the signed identity is not valid");
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_issuer(&[ISSUER]);
-        validation.set_required_spec_claims(&["exp", "iss", "sub"]);
-        // Expiry is checked below, by the clock that is passed in.
-        validation.validate_exp = false;
-        validation.validate_aud = false;
-        let key = DecodingKey::from_secret(self.key.expose().as_bytes());
-        let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation)
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.keys.decoding, &self.keys.validation)
             .map_err(|_| refused())?
             .claims;
         if claims.exp * 1000 < self.clock.now_ms() {

@@ -7,6 +7,8 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use crate::telemetry;
+
 /// Keeps track of work that must finish.
 #[derive(Clone, Default)]
 pub struct Tasks(TaskTracker);
@@ -23,7 +25,8 @@ impl Tasks {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.0.spawn(work.in_current_span())
+        let work = telemetry::traced(telemetry::current(), work.in_current_span());
+        self.0.spawn(work)
     }
 
     /// Tasks that have not ended.

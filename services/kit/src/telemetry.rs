@@ -2,8 +2,10 @@
 //!
 //! Nothing here records URLs, headers or bodies: spans carry names of RPCs and routes, never a query, token, code or state.
 
+use std::collections::HashMap;
+use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
 use axum::routing::get;
@@ -14,6 +16,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -24,7 +27,73 @@ const BUCKETS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 ];
 
+/// The propagator's name for a trace and the place in it.
+const TRACEPARENT: &str = "traceparent";
+
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+
+tokio::task_local! {
+    /// The trace of the work that runs, where no exporter keeps it.
+    static TRACE: Arc<str>;
+}
+
+/// The trace that the current work belongs to, as a `traceparent`; a new one where there is none.
+pub fn trace() -> Arc<str> {
+    current().unwrap_or_else(|| crate::grpc::new_trace().into())
+}
+
+/// The trace that the current work belongs to, if there is one: with an exporter the current span's place in it.
+pub fn current() -> Option<Arc<str>> {
+    let mut carrier = HashMap::new();
+    let span = tracing::Span::current().context();
+    opentelemetry::global::get_text_map_propagator(|propagator| propagator.inject_context(&span, &mut carrier));
+    let exported = carrier.remove(TRACEPARENT).map(Into::into);
+    exported.or_else(|| TRACE.try_with(Clone::clone).ok())
+}
+
+/// Runs work as part of a trace: what it calls and logs belongs to it.
+pub async fn traced<F: Future>(trace: Option<Arc<str>>, work: F) -> F::Output {
+    match trace {
+        Some(trace) => TRACE.scope(trace, work).await,
+        None => work.await,
+    }
+}
+
+/// Makes a span, that was just made, part of a trace that may have begun in another process.
+pub fn join(span: &tracing::Span, trace: &str) {
+    let carrier = HashMap::from([(TRACEPARENT.to_owned(), trace.to_owned())]);
+    let parent = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&carrier));
+    // Fails only where no exporter is configured, and then there is no trace to join.
+    let _ = span.set_parent(parent);
+}
+
+/// A metric that is looked up once, for what happens with every call.
+pub struct Once<T, F = fn() -> T> {
+    found: OnceLock<T>,
+    find: F,
+}
+
+impl<T: Clone, F: Fn() -> T> Once<T, F> {
+    /// A metric that `find` looks up.
+    pub const fn new(find: F) -> Self {
+        Self {
+            found: OnceLock::new(),
+            find,
+        }
+    }
+
+    /// The metric. Before there is a recorder it is one that nobody sees, and is not kept.
+    pub fn get(&self) -> T {
+        if let Some(found) = self.found.get() {
+            return found.clone();
+        }
+        let found = (self.find)();
+        if RECORDER.get().is_some() {
+            let _ = self.found.set(found.clone());
+        }
+        found
+    }
+}
 
 /// Flushes what is left when the process ends.
 pub struct Guard(Option<SdkTracerProvider>);

@@ -163,6 +163,7 @@ impl Spec {
             publish_needs_image: self.publish_needs_image,
             default_lifetime_ms: self.default_lifetime_ms,
             dialog_origin: app.dialog_base.clone(),
+            calls_per_minute: i32::try_from(app.calls_per_minute).unwrap_or(i32::MAX),
         }
     }
 }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kit::Secret;
+use kit::telemetry::Once;
+use metrics::Counter;
 use proto::common::v1::ErrorClass;
 use tokio::time::Instant;
 
@@ -26,6 +28,9 @@ use memory::Entry;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Kept back of the caller's time for the way home.
 const MARGIN: Duration = Duration::from_millis(200);
+
+static FROM_MEMORY: Once<Counter> = Once::new(|| metrics::counter!("tokens_read_total", "source" => "memory"));
+static FROM_DATABASE: Once<Counter> = Once::new(|| metrics::counter!("tokens_read_total", "source" => "database"));
 
 /// Who asks for which token.
 pub struct Wish<'a> {
@@ -48,9 +53,9 @@ impl Engine {
         let remembered = self.memory.fresh(wish.account_id);
         let served =
             remembered.filter(|entry| *entry.workspace_id == *wish.workspace_id && entry.serves(wish.min_ttl_ms, now));
-        let (entry, source) = match served {
-            Some(entry) => (entry, "memory"),
-            None => (self.fetch(wish).await?, "database"),
+        let (entry, reads) = match served {
+            Some(entry) => (entry, &FROM_MEMORY),
+            None => (self.fetch(wish).await?, &FROM_DATABASE),
         };
         let read = Read {
             caller: wish.caller.clone(),
@@ -61,7 +66,7 @@ impl Engine {
             read_at_ms: now,
         };
         self.audit.record(read).await?;
-        metrics::counter!("tokens_read_total", "source" => source).increment(1);
+        reads.get().increment(1);
         Ok(entry)
     }
 

@@ -2,10 +2,12 @@
 
 use kit::grpc::{Client, Context};
 use kit::outbox::{Delivery, Retry};
+use kit::telemetry;
 use prost::Message;
 use proto::accounts::v1::ApplyGrantChangeRequest;
 use proto::accounts::v1::accounts_service_client::AccountsServiceClient;
 use proto::tokens::v1::{GrantChange, GrantState};
+use tracing::Instrument;
 
 /// Delivers to accounts.
 #[derive(Clone)]
@@ -28,8 +30,16 @@ impl Announcer {
             }
         };
         count(&change);
-        let request = Context::background().request(ApplyGrantChangeRequest { change: Some(change) });
-        match self.0.clone().apply_grant_change(request).await {
+        let span = tracing::info_span!("grant_change", grant = item.key, seq = item.seq, trace = change.trace);
+        telemetry::join(&span, &change.trace);
+        let trace = Some(change.trace.as_str())
+            .filter(|trace| !trace.is_empty())
+            .map(Into::into);
+        let applied = async {
+            let request = Context::background().request(ApplyGrantChangeRequest { change: Some(change) });
+            self.0.clone().apply_grant_change(request).await
+        };
+        match telemetry::traced(trace, applied.instrument(span)).await {
             Ok(_) => Ok(()),
             Err(status) => {
                 tracing::warn!(grant = item.key, seq = item.seq, code = ?status.code(), "accounts did not take a change");

@@ -1,7 +1,7 @@
 //! The audit of token reads: no audit, no token.
 //!
-//! `buffered`: reads are queued and written in groups at once; the gate closes as soon as a group cannot be written, or has
-//! waited for a second. `strict`: each answer waits until its group is durable.
+//! `buffered`: reads are queued, gathered for a moment and written in groups; the gate closes as soon as a group cannot be
+//! written, or has waited for a second. `strict`: each answer waits until its group is durable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,6 +20,8 @@ use crate::store::audit::{BATCH, Read};
 const QUEUE: usize = 65_536;
 /// A buffered read is on disk within this, or nothing more is handed out.
 const PATIENCE_US: u64 = 1_000_000;
+/// How long a buffered group gathers: few commits, and far below what it may wait.
+const GATHER: Duration = Duration::from_millis(20);
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// When a read counts as audited.
@@ -48,6 +50,7 @@ pub struct Audit {
 /// Writes them: run it until the server has ended.
 pub struct Writer {
     queue: mpsc::Receiver<Item>,
+    mode: Mode,
     gate: Arc<Gate>,
     clock: Clock,
 }
@@ -87,7 +90,12 @@ pub fn audit(mode: Mode, clock: Clock) -> (Audit, Writer) {
             mode,
             gate: gate.clone(),
         },
-        Writer { queue, gate, clock },
+        Writer {
+            queue,
+            mode,
+            gate,
+            clock,
+        },
     )
 }
 
@@ -125,18 +133,35 @@ impl Writer {
                 count = self.queue.recv_many(&mut items, BATCH) => if count == 0 { return },
                 () = stop.cancelled() => return,
             }
+            self.gate.waiting_since.store(self.gate.now(), Ordering::Release);
+            self.gather(&mut items, &stop).await;
             self.write(&store, &mut items, &stop).await;
         }
     }
 
+    /// Waits for more to write with it, where nobody waits for it.
+    async fn gather(&mut self, items: &mut Vec<Item>, stop: &CancellationToken) {
+        if self.mode == Mode::Strict || items.len() >= BATCH {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(GATHER) => {}
+            () = stop.cancelled() => {}
+        }
+        while items.len() < BATCH
+            && let Ok(item) = self.queue.try_recv()
+        {
+            items.push(item);
+        }
+    }
+
     async fn write(&self, store: &Store, items: &mut Vec<Item>, stop: &CancellationToken) {
-        self.gate.waiting_since.store(self.gate.now(), Ordering::Release);
-        let (mut reads, mut waiters) = (Vec::with_capacity(items.len()), Vec::new());
+        let (group, mut reads, mut waiters) = (id::new("rd", &self.clock), Vec::with_capacity(items.len()), Vec::new());
         for Item { read, durable } in items.drain(..) {
-            reads.push((id::new("rd", &self.clock), read));
+            reads.push(read);
             waiters.extend(durable);
         }
-        while let Err(error) = store.record_reads(&reads).await {
+        while let Err(error) = store.record_reads(&group, &reads).await {
             if !self.gate.failed.swap(true, Ordering::AcqRel) {
                 tracing::error!(%error, "token reads cannot be audited: none are answered until they can");
             }

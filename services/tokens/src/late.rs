@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::model::schedule::DAY_MS;
 use crate::platforms::TOKEN_CALL;
 use crate::recovery::{BATCH, Found};
+use crate::refresh::tracked;
 use crate::store::attempts::Attempt;
 
 /// After an attempt's deadline, when no call of it can be running any more: platforms may make a second one with its other
@@ -27,7 +28,7 @@ impl Engine {
                 continue;
             }
             self.join(format!("late:{}", attempt.id), |engine| async move {
-                if let Err(error) = engine.seek(&attempt).await {
+                if let Err(error) = tracked(&attempt, engine.seek(&attempt)).await {
                     tracing::warn!(attempt = attempt.id, %error, "a late answer was not looked for");
                 }
             });
@@ -42,14 +43,7 @@ impl Engine {
         };
         let over = self.now() >= attempt.deadline_at_ms.saturating_add(millis(OVER));
         match self.answered(attempt, &stored).await? {
-            Found::Settled(_) => {
-                tracing::info!(
-                    attempt = attempt.id,
-                    grant = attempt.grant_id,
-                    "a late answer was found"
-                );
-                Ok(())
-            }
+            Found::Settled(_) => Ok(()),
             Found::NotSent | Found::Silence if over => self.store.end_late(attempt, "silent").await,
             Found::NotSent | Found::Silence | Found::Away => Ok(()),
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use kit::grpc::{ANSWER_LIMIT, Client, Context, Everyone};
+use kit::shared::Budget;
 use proto::platforms::v1::platforms_service_client::PlatformsServiceClient;
 use proto::platforms::v1::{
     self as pb, Answers, Credential, Delivery, Destination, DiscoverResponse, InterpretResponse,
@@ -44,7 +45,14 @@ fn says(delivery: Delivery) -> u8 {
 pub struct Platforms {
     client: PlatformsServiceClient<Client>,
     everyone: Everyone,
-    connectors: Arc<RwLock<HashMap<String, Arc<Traits>>>>,
+    connectors: Arc<RwLock<HashMap<String, Known>>>,
+}
+
+/// A connector, as platforms told it.
+#[derive(Clone)]
+struct Known {
+    traits: Arc<Traits>,
+    calls_per_minute: u32,
 }
 
 impl Platforms {
@@ -63,6 +71,17 @@ impl Platforms {
 
     /// What a connector is like. Asks platforms until it has answered once; what it says is data and does not change.
     pub async fn traits(&self, connector: &str) -> Result<Arc<Traits>, Error> {
+        Ok(self.known(connector).await?.traits)
+    }
+
+    /// What the work that nobody waits for may call of a connector: half, so that who waits finds something left. `None` where
+    /// no pace is told.
+    pub async fn background(&self, connector: &str) -> Result<Option<Budget>, Error> {
+        let pace = self.known(connector).await?.calls_per_minute;
+        Ok((pace > 0).then(|| Budget::per_minute((pace / 2).max(1))))
+    }
+
+    async fn known(&self, connector: &str) -> Result<Known, Error> {
         if let Some(found) = self.connectors.read().await.get(connector) {
             return Ok(found.clone());
         }
@@ -70,7 +89,13 @@ impl Platforms {
         let platforms = self.client().list_platforms(request).await?.into_inner().platforms;
         let listed = platforms.iter().flat_map(|platform| &platform.connectors);
         let listed = listed
-            .map(|connector| (connector.id.clone(), Arc::new(Traits::from(connector))))
+            .map(|connector| {
+                let known = Known {
+                    traits: Arc::new(Traits::from(connector)),
+                    calls_per_minute: u32::try_from(connector.calls_per_minute).unwrap_or_default(),
+                };
+                (connector.id.clone(), known)
+            })
             .collect();
         *self.connectors.write().await = listed;
         let found = self.connectors.read().await.get(connector).cloned();

@@ -14,8 +14,8 @@ use crate::model::Traits;
 use crate::model::answer::{Arrival, arrival};
 use crate::model::attempt::{Claim, claim, takeover_after_ms};
 use crate::platforms::TOKEN_CALL;
-use crate::refresh::Why;
-use crate::settle::Next;
+use crate::refresh::{Why, tracked};
+use crate::settle::{Next, note};
 use crate::store::attempts::Attempt;
 use crate::store::grants::Stored;
 
@@ -93,7 +93,7 @@ impl Engine {
         let next = if adopt {
             self.recover(attempt).await?
         } else {
-            self.ask_again(&attempt).await?
+            tracked(&attempt, self.ask_again(&attempt)).await?
         };
         match next {
             Next::Done => Ok(()),
@@ -118,29 +118,33 @@ impl Engine {
             owner: self.me.clone(),
             ..orphan
         };
+        tracked(&attempt, self.go_on(&attempt)).await
+    }
+
+    async fn go_on(&self, attempt: &Attempt) -> Result<Next, Error> {
         let Some(stored) = self.store.grant(&attempt.workspace_id, &attempt.grant_id).await? else {
             return Ok(Next::Done);
         };
-        let found = self.answered(&attempt, &stored).await?;
+        let found = self.answered(attempt, &stored).await?;
         if let Found::Settled(next) = found {
             return Ok(next);
         }
         let grant = &stored.grant;
         // Dead ones too: nothing is tried on their behalf, only a late answer could revive them.
         if !grant.state.is_live() || grant.generation != attempt.parent_generation {
-            self.store.abandon(&attempt, "no answer", self.now()).await?;
+            self.give_up(attempt, grant, "no answer").await?;
             return Ok(Next::Done);
         }
         let traits = self.platforms.traits(&grant.connector).await?;
-        if self.may_run(&attempt, &found, &traits) {
-            self.store.mark_unknown(&attempt).await?;
+        if self.may_run(attempt, &found, &traits) {
+            self.store.mark_unknown(attempt).await?;
             return Ok(Next::Done);
         }
         // Left as it is: the next life, or the next round, goes on with it.
         if self.draining() || matches!(found, Found::Away) {
             return Ok(Next::Done);
         }
-        self.try_again(&attempt, &stored, &traits).await
+        self.try_again(attempt, &stored, &traits).await
     }
 
     /// Is a call of an attempt to be feared that a retry would run beside, with the same single-use token?
@@ -163,14 +167,9 @@ impl Engine {
         if !self.store.replace(attempt, &retry, self.now()).await? {
             return Ok(Next::Done);
         }
-        tracing::info!(
-            attempt = retry.id,
-            retry_of = attempt.id,
-            grant = grant.id,
-            "an attempt without an answer is tried once more"
-        );
+        note(attempt, grant, "no answer", None);
         metrics::counter!("tokens_takeovers_total", "connector" => grant.connector.clone()).increment(1);
-        self.perform(&retry, stored, traits).await
+        tracked(&retry, self.perform(&retry, stored, traits)).await
     }
 
     /// Our own attempt whose answer did not come in time: it may have come since.

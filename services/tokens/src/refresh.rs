@@ -7,8 +7,10 @@
 use std::time::Duration;
 
 use kit::fault::{self, Point};
+use kit::telemetry;
 use proto::platforms::v1::{Answers, Credential, Delivery, RefreshRequest};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::Error;
 use crate::engine::{Engine, REFRESHED};
@@ -51,6 +53,19 @@ impl Why {
     fn keeps_pause(self) -> bool {
         matches!(self, Self::Lazy | Self::Schedule)
     }
+}
+
+/// Work on an attempt, in the trace that it was claimed in: also when it is detached, and when another process goes on with it.
+pub(crate) async fn tracked<F: Future>(attempt: &Attempt, work: F) -> F::Output {
+    let span = tracing::info_span!(
+        "refresh_attempt",
+        attempt = attempt.id,
+        grant = attempt.grant_id,
+        trace = &*attempt.trace
+    );
+    telemetry::join(&span, &attempt.trace);
+    let trace = Some(attempt.trace.clone()).filter(|trace| !trace.is_empty());
+    telemetry::traced(trace, work.instrument(span)).await
 }
 
 impl Engine {
@@ -124,7 +139,7 @@ impl Engine {
                     self.wait_for_other(workspace_id, grant_id, generation).await?;
                     return Ok(Next::Done);
                 }
-                self.perform(&attempt, &stored, &traits).await
+                tracked(&attempt, self.perform(&attempt, &stored, &traits)).await
             }
             _ => {
                 self.wait_for_other(workspace_id, grant_id, generation).await?;
@@ -151,6 +166,7 @@ impl Engine {
             sealed_receipt: None,
             started_at_ms: now,
             deadline_at_ms: now.saturating_add(self.policy.refresh_deadline_ms),
+            trace: telemetry::trace(),
         }
     }
 
@@ -159,14 +175,14 @@ impl Engine {
         let claimed = Instant::now();
         fault::hit(Point::AfterClaim).await;
         let Some(credential) = self.sendable(attempt, stored).await? else {
-            self.store.abandon(attempt, "no credential", self.now()).await?;
+            self.give_up(attempt, &stored.grant, "no credential").await?;
             return Ok(Next::Done);
         };
         // The last moment at which nothing has happened. The claim's commit just now shows that the database takes writes; one
         // that was held up (stopped, starved) since may have been taken over, and does not send any more.
         let late = self.now() >= attempt.deadline_at_ms || claimed.elapsed() >= self.deadline();
         if self.draining() || late {
-            self.store.abandon(attempt, "not sent", self.now()).await?;
+            self.give_up(attempt, &stored.grant, "not sent").await?;
             return Ok(Next::Done);
         }
         let answers = self.send(attempt, credential, &stored.grant, traits).await;

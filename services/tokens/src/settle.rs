@@ -34,7 +34,7 @@ impl Engine {
         let next = match arrival(answers.delivery()) {
             Arrival::Unknown => {
                 self.persist("attempt", || self.store.mark_unknown(attempt)).await?;
-                note(attempt, &stored.grant, "unknown", None);
+                unanswered(attempt, &stored.grant);
                 return Ok(Next::Done);
             }
             Arrival::NotSent => {
@@ -82,7 +82,11 @@ impl Engine {
                 .trouble(attempt, &stored.grant, &refusal, traits)
                 .await
                 .map(|()| Next::Done),
-            Outcome::Unknown => self.store.mark_unknown(attempt).await.map(|()| Next::Done),
+            Outcome::Unknown => {
+                self.store.mark_unknown(attempt).await?;
+                unanswered(attempt, &stored.grant);
+                Ok(Next::Done)
+            }
         }
     }
 
@@ -111,6 +115,8 @@ impl Engine {
 
     async fn apply(&self, attempt: &Attempt, grant: &Grant, new: &Credential, traits: &Traits) -> Result<(), Error> {
         let (revocation_id, quarantine_id) = (self.id("rev"), self.id("qrt"));
+        // It may have been committed although the answer to that was lost.
+        let mut committed = false;
         let mut wait = Duration::from_millis(50);
         let applied = loop {
             let late = Late {
@@ -119,6 +125,7 @@ impl Engine {
             };
             match self.store.apply(attempt, new, self.rules(traits), late).await {
                 Err(Error::Database(error)) => {
+                    committed = true;
                     tracing::warn!(attempt = attempt.id, %error, "a renewed credential is not stored yet, trying again");
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(Duration::from_secs(5));
@@ -137,6 +144,8 @@ impl Engine {
             }
             Applied::Revoked => note(attempt, grant, "revoked", None),
             Applied::Superseded => note(attempt, grant, "superseded", None),
+            Applied::Before if committed => note(attempt, grant, "renewed", None),
+            // Whoever applied it noted it.
             Applied::Before => {}
         }
         Ok(())
@@ -157,9 +166,7 @@ impl Engine {
         if let Some(salvage_id) = &attempt.salvage_id {
             // The token out of quarantine is no good: nothing is counted, the stored one is next.
             self.store.salvage_refused(&attempt.workspace_id, salvage_id).await?;
-            self.store
-                .abandon(attempt, "salvaged token refused", self.now())
-                .await?;
+            self.give_up(attempt, &stored.grant, "salvaged token refused").await?;
             return Ok(Next::Again);
         }
         let proof = if weight == Weight::Permanent {
@@ -197,6 +204,13 @@ impl Engine {
         })
     }
 
+    /// Gives an attempt up that brought nothing.
+    pub(crate) async fn give_up(&self, attempt: &Attempt, grant: &Grant, outcome: &str) -> Result<(), Error> {
+        self.store.abandon(attempt, outcome, self.now()).await?;
+        note(attempt, grant, outcome, None);
+        Ok(())
+    }
+
     async fn trouble(&self, attempt: &Attempt, grant: &Grant, refusal: &Refusal, traits: &Traits) -> Result<(), Error> {
         self.store.trouble(attempt, refusal, self.rules(traits)).await?;
         note(attempt, grant, "transient", Some(refusal));
@@ -215,21 +229,37 @@ fn not_sent(answers: &Answers) -> Refusal {
     Refusal::new(class, code, &answers.reason).retry_after(answers.retry_after_ms.max(0))
 }
 
-/// One line and one count for every attempt; no secret is in either.
-fn note(attempt: &Attempt, grant: &Grant, outcome: &'static str, refusal: Option<&Refusal>) {
-    let reason = refusal.map(crate::error::reason).unwrap_or_default();
-    metrics::counter!("tokens_attempts_total", "connector" => grant.connector.clone(), "outcome" => outcome)
-        .increment(1);
+/// No answer came, and one may still come: not an outcome.
+fn unanswered(attempt: &Attempt, grant: &Grant) {
+    metrics::counter!("tokens_unanswered_total", "connector" => grant.connector.clone()).increment(1);
+    tracing::warn!(attempt = attempt.id, grant = grant.id, "no answer came in time");
+}
+
+/// One line and one count for every attempt, with what came of it; no secret is in either. One whose answer came after it was
+/// given up has had its line, and has another one of another kind.
+pub(crate) fn note(attempt: &Attempt, grant: &Grant, outcome: &str, refusal: Option<&Refusal>) {
+    let outcome = outcome.replace(' ', "_");
+    let (connector, label) = (grant.connector.clone(), outcome.clone());
+    let (count, line) = if attempt.given_up {
+        let count = metrics::counter!("tokens_late_answers_total", "connector" => connector, "outcome" => label);
+        (count, "late answer")
+    } else {
+        let count = metrics::counter!("tokens_attempts_total", "connector" => connector, "outcome" => label);
+        (count, "refresh attempt")
+    };
+    count.increment(1);
     tracing::info!(
         attempt = attempt.id,
         grant = grant.id,
         workspace = grant.workspace_id,
         connector = grant.connector,
         why = attempt.why,
+        retry_of = attempt.retry_of,
         parent = attempt.parent_generation,
         outcome,
-        reason,
+        reason = refusal.map(crate::error::reason).unwrap_or_default(),
         code = refusal.map(|refusal| refusal.code.as_str()).unwrap_or_default(),
-        "refresh attempt"
+        trace = &*attempt.trace,
+        "{line}"
     );
 }

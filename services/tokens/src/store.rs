@@ -83,6 +83,7 @@ async fn announce(tx: &mut db::Tx, grant: &Grant, change: Change, now: i64) -> R
         cause: change.cause.into(),
         occurred_at_ms: now,
         announce: change.announce,
+        trace: kit::telemetry::current().as_deref().unwrap_or_default().to_owned(),
     };
     let payload = message.encode_to_vec();
     let item = outbox::Item {

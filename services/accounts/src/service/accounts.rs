@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use futures_util::future::{try_join, try_join_all};
 use kit::{Failure, Person};
 use proto::accounts::v1 as pb;
 use serde_json::json;
@@ -16,6 +17,8 @@ use crate::store::again;
 
 /// Most accounts that one call asks the health of.
 const BATCH: usize = 500;
+/// Most readers that one call asks the versions for.
+const MOST_READERS: usize = 1000;
 
 impl Hub {
     /// Adds what depends on the time to an account.
@@ -96,6 +99,28 @@ impl Hub {
             unread_notifications: self.store.unread(workspace_id, &person.user_id).await?,
             version: snapshot.version,
         })
+    }
+
+    /// The number of each workspace's last change, and how much of it each reader has not read.
+    pub(crate) async fn versions(&self, request: &pb::GetVersionsRequest) -> Result<pb::GetVersionsResponse, Error> {
+        if request.readers.len() > MOST_READERS {
+            return Err(Failure::invalid("/readers", format!("Ask for at most {MOST_READERS} readers.")).into());
+        }
+        let versions = request.readers.iter().map(|reader| async move {
+            let unread = async {
+                match reader.user_id.as_str() {
+                    "" => Ok(0),
+                    user_id => self.store.unread(&reader.workspace_id, user_id).await,
+                }
+            };
+            let (version, unread_notifications) = try_join(self.store.version(&reader.workspace_id), unread).await?;
+            Ok::<_, Error>(pb::ReaderVersion {
+                version,
+                unread_notifications,
+            })
+        });
+        let versions = try_join_all(versions).await?;
+        Ok(pb::GetVersionsResponse { versions })
     }
 
     /// All or nothing: one id that the workspace does not have fails the call, and says nothing about the others.

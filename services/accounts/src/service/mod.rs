@@ -175,6 +175,10 @@ impl AccountsService for Service {
         Ok(Response::new(self.0.summarize(&request.workspace_id, &person).await?))
     }
 
+    async fn get_versions(&self, request: Request<pb::GetVersionsRequest>) -> Answer<pb::GetVersionsResponse> {
+        Ok(Response::new(self.0.versions(&request.into_inner()).await?))
+    }
+
     async fn get_health(&self, request: Request<pb::GetHealthRequest>) -> Answer<pb::GetHealthResponse> {
         let (_, request) = in_workspace(request, |request| &request.workspace_id)?;
         Ok(Response::new(self.0.health(&request).await?))

@@ -67,6 +67,18 @@ impl Store {
         Ok(seq.fetch_optional(self.db.pool()).await?.unwrap_or(0))
     }
 
+    /// Number of the workspace's last event as a reader may believe it: from the cache while that is current, else from the
+    /// database.
+    pub(crate) async fn version(&self, workspace_id: &str) -> Result<i64, Error> {
+        if let Some(version) = self.cache.version(workspace_id).await {
+            return Ok(version);
+        }
+        let asked = Instant::now();
+        let version = self.seq(workspace_id).await?;
+        self.cache.read(workspace_id, version, asked).await;
+        Ok(version)
+    }
+
     /// All accounts of a workspace with their grants: from the cache while that is current, else from the database.
     pub(crate) async fn snapshot(&self, workspace_id: &str) -> Result<Arc<Snapshot>, Error> {
         if let Some(current) = self.cache.current(workspace_id).await {

@@ -170,6 +170,13 @@ impl EntitlementsService for Fakes {
         Err(Status::unimplemented("not played"))
     }
 
+    async fn get_workspace_versions(
+        &self,
+        _: Request<entitlements::GetWorkspaceVersionsRequest>,
+    ) -> Answer<entitlements::GetWorkspaceVersionsResponse> {
+        Err(Status::unimplemented("not played"))
+    }
+
     async fn set_plan(&self, _: Request<entitlements::SetPlanRequest>) -> Answer<entitlements::SetPlanResponse> {
         Err(Status::unimplemented("not played"))
     }

@@ -128,7 +128,7 @@ impl World {
     }
 
     fn context(&self, person: &Person) -> Context {
-        Context::for_person(person.clone(), &self.common.signer, None).unwrap()
+        Context::for_person(person.clone(), &self.common.signer, None)
     }
 
     fn wish(&self, platform: &str) -> pb::BeginConnectRequest {
@@ -249,6 +249,7 @@ impl World {
             cause: cause.into(),
             occurred_at_ms: self.clock.now_ms(),
             announce: true,
+            trace: String::new(),
         }
     }
 

@@ -88,6 +88,23 @@ impl Store {
         Ok(self.describe(&row, locked))
     }
 
+    /// What changes whenever anything that [`Store::workspace`] shows does.
+    pub async fn version(&self, id: &str, now_ms: i64) -> Result<pb::WorkspaceVersion, Error> {
+        let one = "SELECT version, held, (SELECT COUNT(*) FROM slots WHERE workspace_id = $1 AND state = 'reserved' \
+                   AND expires_at_ms > $2) FROM workspaces WHERE id = $1";
+        let row: Option<(i64, i64, i64)> = sqlx::query_as(one)
+            .bind(id)
+            .bind(now_ms)
+            .fetch_optional(self.db.pool())
+            .await?;
+        let (version, used, reserved) = row.unwrap_or_default();
+        Ok(pb::WorkspaceVersion {
+            version,
+            used,
+            reserved,
+        })
+    }
+
     /// Changes the plan: locks what it does not cover, unlocks what it covers again.
     pub async fn set_plan(&self, id: &str, plan: &str, now_ms: i64) -> Result<pb::Workspace, Error> {
         let plan = self.catalogue.find(plan).ok_or(Error::UnknownPlan)?;

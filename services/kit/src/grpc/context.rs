@@ -1,6 +1,6 @@
 //! What a call carries besides its message.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use opentelemetry::propagation::Injector;
@@ -11,7 +11,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{DEV, IDENTITY, TRACEPARENT};
 use crate::identity::Signer;
-use crate::{Code, Failure, Person, Role, id};
+use crate::{Code, Failure, Person, Role, id, telemetry};
 
 /// Kept back from a deadline for the way home.
 const MARGIN: Duration = Duration::from_millis(50);
@@ -27,31 +27,54 @@ pub struct Context {
     pub person: Option<Arc<Person>>,
     /// When the answer is no longer wanted.
     pub deadline: Instant,
-    pub(super) signed: Option<Arc<str>>,
+    pub(super) signed: Option<Signed>,
     pub(super) trace: Option<Arc<str>>,
 }
 
+/// Who it is for, in a form that a service believes.
+#[derive(Clone)]
+pub(super) enum Signed {
+    /// As it came in.
+    Given(Arc<str>),
+    /// Signed with the first call that is made: an answer from memory makes none.
+    Later(Arc<(Signer, OnceLock<Option<String>>)>),
+}
+
+impl Signed {
+    /// `None` when it could not be signed: the call is refused then.
+    fn text(&self, person: Option<&Person>) -> Option<&str> {
+        match self {
+            Self::Given(text) => Some(text),
+            Self::Later(later) => {
+                let (signer, signed) = &**later;
+                let sign = || person.and_then(|person| signer.sign(person).ok());
+                signed.get_or_init(sign).as_deref()
+            }
+        }
+    }
+}
+
 impl Context {
-    /// For the hub's own work: no person, a fresh deadline.
+    /// For the hub's own work: no person, a fresh deadline, in the trace of the work that makes it.
     pub fn background() -> Self {
         Self {
             caller: "".into(),
             person: None,
             deadline: Instant::now() + DEFAULT_DEADLINE,
             signed: None,
-            trace: None,
+            trace: telemetry::current(),
         }
     }
 
     /// For a person, at the edge: signs who it is.
-    pub fn for_person(person: Person, signer: &Signer, trace: Option<&str>) -> Result<Self, Failure> {
-        let signed = signer.sign(&person)?;
-        Ok(Self {
+    pub fn for_person(person: Person, signer: &Signer, trace: Option<&str>) -> Self {
+        Self {
             person: Some(Arc::new(person)),
-            signed: Some(signed.into()),
+            signed: Some(Signed::Later(Arc::new((signer.clone(), OnceLock::new())))),
             trace: trace.map(Into::into),
-            ..Self::background()
-        })
+            caller: "".into(),
+            deadline: Instant::now() + DEFAULT_DEADLINE,
+        }
     }
 
     /// The context that the server put into a request.
@@ -110,7 +133,11 @@ impl Context {
             .saturating_sub(MARGIN);
         request.set_timeout(left.max(Duration::from_millis(1)));
         let metadata = request.metadata_mut();
-        if let Some(signed) = &self.signed {
+        if let Some(signed) = self
+            .signed
+            .as_ref()
+            .and_then(|signed| signed.text(self.person.as_deref()))
+        {
             insert(metadata, IDENTITY, signed);
         }
         if let Some(trace) = &self.trace {
@@ -134,7 +161,7 @@ pub fn new_trace() -> String {
     let mut random = [0_u8; 24];
     id::fill(&mut random);
     let hex = hex::encode(random);
-    format!("00-{}-{}-00", &hex[..32], &hex[32..])
+    format!("00-{}-{}-01", &hex[..32], &hex[32..])
 }
 
 /// Workspace ids are `[A-Za-z0-9_-]{1,64}`.

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
+use metrics::Histogram;
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
-use tracing::Instrument;
-use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing::{Instrument, Span};
 
+use super::context::Signed;
 use super::{CALLER, Context, DEV, IDENTITY, SERVICES, TRACEPARENT, tls};
 use crate::config::Common;
+use crate::telemetry::{self, Once};
 use crate::{Code, Failure, Role};
 
 /// What a person must be for a call.
@@ -42,24 +44,41 @@ pub struct Rule {
 /// Checks calls against the rules of one service.
 #[derive(Clone)]
 pub(super) struct Policy {
-    rules: &'static [Rule],
+    rules: Arc<[Ruled]>,
     common: Arc<Common>,
+}
+
+/// A rule, and the times of its calls.
+struct Ruled {
+    rule: Rule,
+    seconds: Once<Histogram, Box<dyn Fn() -> Histogram + Send + Sync>>,
+}
+
+impl Ruled {
+    fn new(rule: Rule) -> Self {
+        let find = move || metrics::histogram!("rpc_seconds", "rpc" => rule.rpc);
+        Self {
+            rule,
+            seconds: Once::new(Box::new(find)),
+        }
+    }
 }
 
 impl Policy {
     pub(super) fn new(rules: &'static [Rule], common: Common) -> Self {
         Self {
-            rules,
+            rules: rules.iter().copied().map(Ruled::new).collect(),
             common: Arc::new(common),
         }
     }
 
-    fn admit(&self, method: &str, request: &http::request::Parts) -> Result<(Context, &'static str), Failure> {
-        let rule = self
+    fn admit(&self, method: &str, request: &http::request::Parts) -> Result<(Context, &Ruled), Failure> {
+        let ruled = self
             .rules
             .iter()
-            .find(|rule| rule.rpc == method)
+            .find(|ruled| ruled.rule.rpc == method)
             .ok_or_else(|| Failure::new(Code::CallerNotAllowed, "this RPC has no policy"))?;
+        let rule = &ruled.rule;
         let caller = self.caller(request)?;
         let dev = self.common.dev() && &*caller == DEV;
         let listed = |name: &str| name == &*caller || (name == SERVICES && self.is_service(&caller));
@@ -91,10 +110,10 @@ impl Policy {
             caller,
             person,
             deadline: Instant::now() + timeout(&request.headers),
-            signed: signed.map(Into::into),
-            trace: Some(trace.map_or_else(super::context::new_trace, str::to_owned).into()),
+            signed: signed.map(|signed| Signed::Given(signed.into())),
+            trace: trace.map(Into::into),
         };
-        Ok((context, rule.rpc))
+        Ok((context, ruled))
     }
 
     /// With mutual TLS the certificate's name; without, what the caller says: only loopback or a trusted network gets here.
@@ -183,8 +202,8 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        let path = parts.uri.path().to_owned();
-        let Some((service, method)) = path.strip_prefix('/').and_then(|path| path.split_once('/')) else {
+        let called = parts.uri.path().strip_prefix('/').and_then(|path| path.split_once('/'));
+        let Some((service, method)) = called else {
             return Box::pin(async { Ok(Status::unimplemented("no such RPC").into_http()) });
         };
         // Health and reflection are everybody's; nothing of a workspace is behind them.
@@ -192,7 +211,7 @@ where
             return Box::pin(self.inner.call(Request::from_parts(parts, body)));
         }
         let admitted = self.policy.admit(method, &parts);
-        let (context, rpc) = match admitted {
+        let (mut context, ruled) = match admitted {
             Ok(admitted) => admitted,
             Err(failure) => {
                 tracing::warn!(rpc = method, reason = failure.code.reason(), "call refused");
@@ -200,38 +219,36 @@ where
                 return Box::pin(async { Ok(Status::from(failure).into_http()) });
             }
         };
-        let span = tracing::info_span!(
-            "rpc",
-            rpc,
-            caller = &*context.caller,
-            trace = context.trace().unwrap_or_default()
-        );
-        let parent =
-            opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&Headers(&parts.headers)));
-        // Fails only where no exporter is configured, and then there is no trace to join.
-        let _ = span.set_parent(parent);
+        let span = span(&mut context, ruled.rule.rpc);
+        let (seconds, trace) = (ruled.seconds.get(), context.trace.clone());
         parts.extensions.insert(context);
         let started = Instant::now();
         let answer = self.inner.call(Request::from_parts(parts, body));
         let timed = async move {
             let answer = answer.await;
-            metrics::histogram!("rpc_seconds", "rpc" => rpc).record(started.elapsed().as_secs_f64());
+            seconds.record(started.elapsed().as_secs_f64());
             answer
         };
-        Box::pin(timed.instrument(span))
+        Box::pin(telemetry::traced(trace, timed).instrument(span))
     }
 }
 
-struct Headers<'a>(&'a HeaderMap);
-
-impl opentelemetry::propagation::Extractor for Headers<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        text(self.0, key)
+/// The call's span, in its caller's trace or in one of its own, which onward calls then carry.
+fn span(context: &mut Context, rpc: &'static str) -> Span {
+    let span = tracing::info_span!("rpc", rpc, caller = &*context.caller, trace = tracing::field::Empty);
+    if span.is_disabled() {
+        return span;
     }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(http::HeaderName::as_str).collect()
+    let trace = context.trace.clone().unwrap_or_else(|| {
+        // Without an exporter the log alone shows what belongs together.
+        span.in_scope(telemetry::trace)
+    });
+    if context.trace.is_some() {
+        telemetry::join(&span, &trace);
     }
+    span.record("trace", &*trace);
+    context.trace = Some(trace);
+    span
 }
 
 #[cfg(test)]

@@ -135,10 +135,35 @@ impl Shared {
         Ok(Wakeups(receiver))
     }
 
+    /// Takes one call from a budget. `None` when there was one, else how long to wait.
+    pub async fn spend(&self, bucket: &str, budget: Budget, now_ms: i64) -> Result<Option<Duration>> {
+        self.take(bucket, budget.capacity, budget.per, now_ms).await
+    }
+
     /// Takes one from a budget of `capacity` that fills evenly over `per`. `None` when there was one, else how long to wait.
     pub async fn take(&self, bucket: &str, capacity: u32, per: Duration, now_ms: i64) -> Result<Option<Duration>> {
         let wait = on_store!(self, take(&self.key(bucket), capacity, per, now_ms))?;
         Ok((wait > 0).then(|| Duration::from_millis(wait.unsigned_abs())))
+    }
+}
+
+/// Calls that may be made: a small burst, then evenly, so that no minute has more than the limit, however it is laid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    capacity: u32,
+    per: Duration,
+}
+
+impl Budget {
+    /// At most `limit` calls in any minute: a tenth at once, the others spread over it.
+    pub fn per_minute(limit: u32) -> Self {
+        let capacity = (limit / 10).max(1);
+        // What is taken at once and what flows in within the minute after it are the limit together.
+        let flow = (limit.saturating_sub(capacity)).max(1);
+        Self {
+            capacity,
+            per: Duration::from_secs(60) * capacity / flow,
+        }
     }
 }
 

@@ -172,7 +172,7 @@ async fn t2_the_person_travels_signed_and_the_service_decides_by_it() {
     let common = common("oidc");
     let hub = serve(&common, "one").await;
     let mut gateway = tokens(&common, GATEWAY, &hub.url);
-    let admin = Context::for_person(person(Role::Admin), &common.signer, None).unwrap();
+    let admin = Context::for_person(person(Role::Admin), &common.signer, None);
     let grant = gateway
         .inspect(admin.request(in_demo()))
         .await
@@ -185,7 +185,7 @@ async fn t2_the_person_travels_signed_and_the_service_decides_by_it() {
         ("usr_ada", "gateway")
     );
 
-    let member = Context::for_person(person(Role::Member), &common.signer, None).unwrap();
+    let member = Context::for_person(person(Role::Member), &common.signer, None);
     assert_eq!(
         code(&gateway.inspect(member.request(in_demo())).await.unwrap_err()),
         Code::ForbiddenRole
@@ -214,7 +214,7 @@ async fn t2_the_person_travels_signed_and_the_service_decides_by_it() {
 async fn what_has_no_rule_is_refused_and_so_is_who_is_not_named() {
     let common = common("oidc");
     let hub = serve(&common, "one").await;
-    let admin = Context::for_person(person(Role::Admin), &common.signer, None).unwrap();
+    let admin = Context::for_person(person(Role::Admin), &common.signer, None);
     let unruled = tokens(&common, GATEWAY, &hub.url)
         .rotate_keys(admin.request(pb::RotateKeysRequest {}))
         .await;
@@ -250,7 +250,7 @@ async fn l6_calls_move_to_the_living_replica() {
     let common = common("dev");
     let (one, two) = (serve(&common, "one").await, serve(&common, "two").await);
     let mut both = tokens(&common, GATEWAY, &format!("{},{}", one.url, two.url));
-    let admin = Context::for_person(person(Role::Admin), &common.signer, None).unwrap();
+    let admin = Context::for_person(person(Role::Admin), &common.signer, None);
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..64 {
         seen.insert(

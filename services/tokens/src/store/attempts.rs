@@ -1,5 +1,7 @@
 //! Rows of `attempts` until they have an outcome: claimed, adopted, their receipts kept.
 
+use std::sync::Arc;
+
 use kit::db::Tx;
 use proto::platforms::v1::Answers;
 use sqlx::any::AnyRow;
@@ -40,6 +42,8 @@ pub struct Attempt {
     pub started_at_ms: i64,
     /// Not sent after this.
     pub deadline_at_ms: i64,
+    /// The trace that it was claimed in, as a `traceparent`.
+    pub trace: Arc<str>,
 }
 
 impl Attempt {
@@ -229,8 +233,8 @@ type Insert<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
 
 fn insert(attempt: &Attempt) -> Insert<'_> {
     let sql = "INSERT INTO attempts (id, workspace_id, grant_id, parent_generation, owner, incarnation, protocol_version, why,
-            retry_of, salvage_id, state, outcome, sealed_receipt, started_at_ms, deadline_at_ms, received_at_ms, finished_at_ms)
-         SELECT $1, workspace_id, id, generation, $5, $6, $7, $8, $9, $10, 'open', '', NULL, $11, $12, 0, 0
+            retry_of, salvage_id, state, outcome, sealed_receipt, started_at_ms, deadline_at_ms, received_at_ms, finished_at_ms, trace)
+         SELECT $1, workspace_id, id, generation, $5, $6, $7, $8, $9, $10, 'open', '', NULL, $11, $12, 0, 0, $13
          FROM grants WHERE id = $2 AND workspace_id = $3 AND generation = $4 AND state IN ('active', 'suspect')
          ON CONFLICT DO NOTHING";
     sqlx::query(sql)
@@ -246,6 +250,7 @@ fn insert(attempt: &Attempt) -> Insert<'_> {
         .bind(attempt.salvage_id.as_deref())
         .bind(attempt.started_at_ms)
         .bind(attempt.deadline_at_ms)
+        .bind(&*attempt.trace)
 }
 
 fn attempt(row: &AnyRow) -> Result<Attempt, Error> {
@@ -274,5 +279,6 @@ fn attempt(row: &AnyRow) -> Result<Attempt, Error> {
         sealed_receipt: bytes(row, "sealed_receipt")?,
         started_at_ms: number(row, "started_at_ms")?,
         deadline_at_ms: number(row, "deadline_at_ms")?,
+        trace: text(row, "trace")?.into(),
     })
 }

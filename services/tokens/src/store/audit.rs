@@ -1,5 +1,7 @@
 //! Rows of `token_reads`: who was given a token, and when.
 
+use serde_json::json;
+
 use super::Store;
 use crate::Error;
 
@@ -19,30 +21,34 @@ pub struct Read {
     pub read_at_ms: i64,
 }
 
-/// Rows of one statement: SQLite and PostgreSQL both take far more parameters than these have.
+/// Reads in one group.
 pub const BATCH: usize = 500;
 
 impl Store {
-    /// Writes a group of reads, each with its id, in one commit. Repeating it changes nothing.
-    pub async fn record_reads(&self, reads: &[(String, Read)]) -> Result<(), Error> {
-        let rows = (0..reads.len())
-            .map(|row| format!("({})", kit::db::placeholders(row * 7 + 1, 7)))
-            .collect::<Vec<_>>()
-            .join(", ");
+    /// Writes a group of reads, each under the group's id and its place, in one commit. Repeating it changes nothing.
+    pub async fn record_reads(&self, group: &str, reads: &[Read]) -> Result<(), Error> {
+        let row = |(place, read): (usize, &Read)| {
+            json!([
+                format!("{group}_{place}"),
+                &*read.caller,
+                &*read.workspace_id,
+                &*read.account_id,
+                &*read.grant_id,
+                read.generation,
+                read.read_at_ms,
+            ])
+        };
+        let rows = serde_json::Value::from_iter(reads.iter().enumerate().map(row)).to_string();
         let sql = format!(
-            "INSERT INTO token_reads (id, caller, workspace_id, account_id, grant_id, generation, read_at_ms) VALUES {rows}
-             ON CONFLICT DO NOTHING"
+            "INSERT INTO token_reads (id, caller, workspace_id, account_id, grant_id, generation, read_at_ms)
+             SELECT value->>0, value->>1, value->>2, value->>3, value->>4, CAST(value->>5 AS BIGINT), CAST(value->>6 AS BIGINT)
+             FROM {} WHERE 1 = 1 ON CONFLICT DO NOTHING",
+            self.db.rows()
         );
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-        for (id, read) in reads {
-            query = query
-                .bind(id)
-                .bind(&*read.caller)
-                .bind(&*read.workspace_id)
-                .bind(&*read.account_id);
-            query = query.bind(&*read.grant_id).bind(read.generation).bind(read.read_at_ms);
-        }
-        query.execute(self.db.pool()).await?;
+        sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(rows)
+            .execute(self.db.pool())
+            .await?;
         Ok(())
     }
 

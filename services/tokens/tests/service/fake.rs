@@ -54,6 +54,12 @@ pub(crate) struct Truth {
     /// Who asks for the answer of a call that is under way is told at once that there is none.
     pub(crate) impatient: bool,
     pub(crate) kept: HashMap<String, Answers>,
+    /// Calls that the platform takes in a minute; 0 = it does not say.
+    pub(crate) calls_per_minute: i32,
+    /// When whose credential was renewed, by its access token.
+    pub(crate) renewals: Vec<(i64, String)>,
+    /// This connector's refreshes are never answered.
+    pub(crate) hangs: Option<&'static str>,
     /// Attempts that were sent, whatever came of them.
     sent: HashSet<String>,
     under_way: HashMap<String, watch::Receiver<bool>>,
@@ -167,6 +173,7 @@ impl Fake {
     fn rotate(&self, sent: &Credential) -> Option<String> {
         let mut truth = self.truth();
         truth.refreshes += 1;
+        truth.renewals.push((self.clock.now_ms(), sent.access_token.clone()));
         let number = truth.refreshes;
         let user = sent.access_token.split('-').nth(1).unwrap_or_default().to_owned();
         if sent.refresh_token.is_empty() {
@@ -244,7 +251,12 @@ impl PlatformsService for Fake {
         &self,
         _: Request<ListPlatformsRequest>,
     ) -> Result<Response<ListPlatformsResponse>, Status> {
-        let connectors = ["rotating", "shared", "plain"].map(connector).into();
+        let calls_per_minute = self.truth().calls_per_minute;
+        let paced = |id| Connector {
+            calls_per_minute,
+            ..connector(id)
+        };
+        let connectors = ["rotating", "shared", "plain"].map(paced).into();
         let platforms = vec![Platform {
             id: "fake".into(),
             connectors,
@@ -279,6 +291,10 @@ impl PlatformsService for Fake {
 
     async fn refresh(&self, request: Request<RefreshRequest>) -> Result<Response<RefreshResponse>, Status> {
         let message = request.into_inner();
+        let hangs = self.truth().hangs;
+        if hangs == Some(message.connector.as_str()) {
+            std::future::pending::<()>().await;
+        }
         let id = message.attempt_id;
         loop {
             let (kept, under_way, silent) = {

@@ -12,4 +12,5 @@ mod late;
 mod refresh;
 mod settled;
 mod store;
+mod sweep;
 mod trouble;

@@ -175,6 +175,7 @@ fn attempt(grant: &Grant, id: &str) -> Attempt {
         sealed_receipt: None,
         started_at_ms: NOW,
         deadline_at_ms: NOW + 60_000,
+        trace: "".into(),
     }
 }
 
@@ -548,5 +549,36 @@ async fn what_is_due_is_found_by_index_and_leased_to_one() {
                 .3;
             assert!(plan.contains("grants_due"), "{plan}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i26_what_ends_first_is_leased_first_and_refreshes_go_before_checks() {
+    for world in worlds(false).await {
+        // Due since, refresh due at, end of a token that nothing outlives.
+        let rows = [
+            ("check", 1, 0, NOW + 50),
+            ("later", 2, NOW - 5, NOW + 9_000),
+            ("endless", 3, NOW - 5, 0),
+            ("sooner", 4, NOW - 5, NOW + 100),
+            ("not_due", 2_000, NOW - 5, NOW + 10),
+        ];
+        for (name, due, refresh, end) in rows {
+            world.connect(name, &format!("cs_{name}"), 1).await;
+            let set = "UPDATE grants SET next_due_at_ms = $2, next_refresh_at_ms = $3, access_expires_at_ms = $4,
+                 has_refresh_token = 0 WHERE workspace_id = $1";
+            let set = sqlx::query(set)
+                .bind(name)
+                .bind(NOW - 1_000 + due)
+                .bind(refresh)
+                .bind(end);
+            set.execute(world.db.pool()).await.unwrap();
+        }
+        let mut order = Vec::new();
+        for _ in 0..2 {
+            let leased = world.store.lease_due(NOW, NOW + 600_000, 2, &[]).await.unwrap();
+            order.extend(leased.into_iter().map(|(workspace, ..)| workspace));
+        }
+        assert_eq!(order, ["sooner", "later", "endless", "check"]);
     }
 }

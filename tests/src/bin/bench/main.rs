@@ -6,8 +6,11 @@
 #![allow(clippy::print_stdout, reason = "a program for a terminal")]
 
 mod bare;
+mod due;
 mod load;
+mod loops;
 mod measure;
+mod refresh;
 
 use std::time::Duration;
 
@@ -18,6 +21,8 @@ async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve-grpc", listen] => bare::serve_grpc(listen.parse()?).await,
+        ["serve-platform", listen] => loops::serve_platform(listen.parse()?).await,
+        ["serve-loops", listen] => loops::serve(listen.parse()?).await,
         ["serve-http", listen, grpc] => bare::serve_http(listen.parse()?, grpc).await,
         [] => Box::pin(measure::all(Duration::from_secs(5))).await,
         [seconds] => {

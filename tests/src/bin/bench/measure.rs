@@ -10,22 +10,24 @@ use harness::{Api, Cluster, Consent, Form, addresses, eventually};
 use prost::Message as _;
 use proto::tokens::v1::GetAccessTokenRequest;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::load::{self, Round};
+use crate::{due, refresh};
 
-const ROUNDS: usize = 3;
+pub(crate) const ROUNDS: usize = 3;
 const WORKSPACE: &str = "bench";
 
 /// A bare server; ends with this program.
-struct Bare {
-    address: SocketAddr,
+pub(crate) struct Bare {
+    pub(crate) address: SocketAddr,
     child: Child,
 }
 
 impl Bare {
     /// Starts this program in another part, with `answer` on its standard input.
-    async fn start(arguments: &[&str], address: SocketAddr, answer: &[u8]) -> anyhow::Result<Self> {
+    pub(crate) async fn start(arguments: &[&str], address: SocketAddr, answer: &[u8]) -> anyhow::Result<Self> {
         let (part, rest) = arguments.split_first().context("no part")?;
         let mut command = Command::new(std::env::current_exe()?);
         command
@@ -41,6 +43,20 @@ impl Bare {
         })
         .await?;
         Ok(bare)
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a line and waits for its answer, for parts that speak lines.
+    pub(crate) async fn ask(&self, line: &str) -> anyhow::Result<String> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        stream.write_all(format!("{line}\n").as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
     }
 }
 
@@ -68,7 +84,9 @@ async fn connect(hub: &Cluster, owner: &Api) -> anyhow::Result<String> {
 
 /// All measurements.
 pub(crate) async fn all(length: Duration) -> anyhow::Result<()> {
-    let hub = Cluster::start(Form::Processes, &[("log.level", "warn")]).await?;
+    let begun = Instant::now();
+    let settings = [("log.level", "warn"), ("platforms.x.calls_per_minute", "1000000")];
+    let hub = Cluster::start(Form::Processes, &settings).await?;
     let owner = hub.owner(WORKSPACE);
     let account_id = connect(&hub, &owner).await?;
     let [free, _] = addresses();
@@ -93,8 +111,26 @@ pub(crate) async fn all(length: Duration) -> anyhow::Result<()> {
         pages(&owner, name, &path, (free, &grpc), length, goals).await?;
     }
     drop(bare);
+    refreshes(&hub, free, length).await?;
+    let processes = hub.hub().context("no processes")?;
+    for replica in ["tokens-0", "tokens-1"] {
+        processes.kill(replica)?;
+    }
+    due::all(processes.database()).await?;
     resources(&hub).await?;
+    println!("\n{:.0} s in all", begun.elapsed().as_secs_f64());
     hub.stop().await
+}
+
+async fn refreshes(hub: &Cluster, free: Ipv4Addr, length: Duration) -> anyhow::Result<()> {
+    let platform = Bare::start(&["serve-platform"], SocketAddr::from((free, 50002)), b"").await?;
+    let looper = Bare::start(&["serve-loops"], SocketAddr::from((free, 50003)), b"").await?;
+    refresh::all(hub, (&platform, &looper), length).await
+}
+
+/// A row of which only rates are of interest.
+pub(crate) fn ratio(name: &str, hub: f64, bare: f64, ratio: f64, goal: &str) {
+    println!("{name:<34}{hub:>10.0}{bare:>10.0}{ratio:>8.2}{goal:>7}");
 }
 
 async fn tokens(hub: &Cluster, free: Ipv4Addr, account_id: &str, length: Duration) -> anyhow::Result<Bare> {
@@ -182,7 +218,7 @@ fn print(name: &str, ours: &[Round], theirs: &[Round], goals: (f64, f64)) -> any
 async fn resources(hub: &Cluster) -> anyhow::Result<()> {
     let processes = hub.hub().context("no processes")?;
     println!("\nresident memory after the load (goal of an idle process: ≤ 30 MB)");
-    for name in ["accounts-0", "tokens-1", "platforms-1", "entitlements-0", "gateway-1"] {
+    for name in ["accounts-0", "platforms-1", "entitlements-0", "gateway-1"] {
         println!("  {name:<16}{:>6.1} MB", processes.memory(name)?);
     }
     println!("\nkilled to ready again (goal: ≤ 300 ms)");
