@@ -17,6 +17,7 @@ mod mutual_tls;
 mod oauth;
 mod page;
 mod plans;
+mod platform_behaviour;
 mod platform_deaths;
 mod reconnect;
 mod redis_trouble;

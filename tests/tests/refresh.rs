@@ -18,7 +18,8 @@ async fn short_lived_page(hub: &Cluster, owner: &Api) -> anyhow::Result<String> 
     owner.connect_one(&hub.sandbox, "facebook", "enid").await
 }
 
-async fn toasts(owner: &Api) -> anyhow::Result<Vec<String>> {
+/// What people were told, newest first.
+pub(crate) async fn toasts(owner: &Api) -> anyhow::Result<Vec<String>> {
     let list = owner.get("notifications").await?.ok()?;
     let all = list["data"].as_array().context("no data")?.clone();
     Ok(all

@@ -106,11 +106,13 @@ async fn a_stored_token_that_still_works_is_handed_out_during_an_outage() -> Out
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chain_of_renewals_with_trouble_on_the_way_spends_every_token_once() -> Outcome {
+async fn h19_a_chain_of_renewals_with_trouble_on_the_way_gives_a_strict_platform_no_reason_to_end_it() -> Outcome {
     each_form(async |hub| {
         hub.plan("bakery", "professional").await?;
         let short = json!({"kind": "lifetimes", "access_seconds": 60});
         hub.sandbox.switch(&json!({"platform": "x", "effect": short})).await?;
+        let strict = json!({"kind": "family_revoke"});
+        hub.sandbox.switch(&json!({"platform": "x", "effect": strict})).await?;
         let id = hub.owner("bakery").connect_one(&hub.sandbox, "x", "ada").await?;
         let troubles: [Value; 3] = [
             json!({"kind": "delay", "ms": 300, "when": "after"}),

@@ -339,6 +339,29 @@ mod tests {
     }
 
     #[test]
+    fn h14_a_code_that_no_table_knows_is_transient_and_counted_for_every_connector() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let unknown = Said {
+            status: 409,
+            code: "brand_new".to_owned(),
+            ..Said::default()
+        };
+        metrics::with_local_recorder(&recorder, || {
+            for spec in crate::platforms::adapters().map(crate::adapter::Adapter::spec) {
+                for on in [On::Code, On::Refresh, On::Api] {
+                    let error = classify(spec.id, spec.errors, on, &unknown);
+                    assert_eq!(error.class(), ErrorClass::Transient, "{} {on:?}", spec.id);
+                }
+            }
+        });
+        let counted = recorder.handle().render();
+        for spec in crate::platforms::adapters().map(crate::adapter::Adapter::spec) {
+            let line = format!("platforms_unknown_errors_total{{connector=\"{}\"}} 3", spec.id);
+            assert!(counted.contains(&line), "{line} is not in {counted}");
+        }
+    }
+
+    #[test]
     fn h14_an_unknown_code_is_transient() {
         assert_eq!(
             class_of(&[], On::Api, 400, r#"{"error":{"code":77777,"message":"new"}}"#),

@@ -19,7 +19,7 @@ const OLD_REFRESH: &str = "SBXrefreshBefore";
 const SECRET: &str = "sandbox-app-secret-0001";
 const NOW: i64 = 1_790_000_000_000;
 
-/// What a token endpoint answers to a refresh: read by every connector, under statuses of each kind (FAULTS R10–R12).
+/// What a token endpoint answers to a refresh: read by every connector, under statuses of every kind (FAULTS R10–R12).
 ///
 /// # Panics
 ///
@@ -27,7 +27,7 @@ const NOW: i64 = 1_790_000_000_000;
 pub fn token_reply(body: &[u8]) {
     let told = Told::read(body);
     for connector in platforms::adapters() {
-        for status in [200, 400, 429, 503] {
+        for status in [200, 400, 401, 403, 404, 429, 503] {
             let outcome = connector.interpret(&answers(status, body), Some(&previous()));
             match outcome.result {
                 Ok(new) => renewed(status, &told, &new),
@@ -35,6 +35,7 @@ pub fn token_reply(body: &[u8]) {
                     let class = error.class();
                     let says_nothing = matches!(class, Transient | RateLimited | AppMisconfigured);
                     assert!(status < 429 || says_nothing, "{status} is trouble, not {class:?}");
+                    assert!(told.speaks || says_nothing, "no words, yet {class:?} under {status}");
                     assert!(
                         told.access.is_none() || status != 200 || class == NotExtended,
                         "a token was lost: {class:?}"
@@ -64,6 +65,8 @@ fn renewed(status: u32, told: &Told, new: &Credential) {
 
 /// What a strict reader finds, where there is something that one can read.
 struct Told {
+    /// It is JSON, so that it may be a refusal.
+    speaks: bool,
     access: Option<String>,
     refresh: Option<String>,
 }
@@ -78,6 +81,7 @@ impl Told {
                 .map(str::to_owned)
         };
         Self {
+            speaks: !crate::classify::parse(body).is_null(),
             access: text("access_token"),
             refresh: text("refresh_token"),
         }
@@ -163,11 +167,59 @@ mod replay;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::replay::replay;
+    use super::token_reply;
 
     #[test]
     fn r10_r11_r12_hold_for_everything_in_the_corpus() {
-        replay("token_reply", super::token_reply);
+        replay("token_reply", token_reply);
+    }
+
+    /// Members that a token reply has, and values that it should not have.
+    fn member() -> impl Strategy<Value = String> {
+        let names = prop::sample::select(vec![
+            "access_token",
+            "refresh_token",
+            "expires_in",
+            "refresh_expires_in",
+            "token_type",
+            "scope",
+            "user_id",
+            "data",
+            "error",
+            "error_description",
+            "x",
+        ]);
+        let odd = prop::sample::select(vec![
+            "null", "true", "0", "-5", "7200", "7200.5", "1e400", "\"7200\"", "\"\"", "\" \"", "[]", "{}",
+        ]);
+        let values = prop_oneof![
+            odd.prop_map(str::to_owned),
+            Just("[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]".to_owned()),
+            Just(r#""SBX\u0041\ud83d\ude00\/""#.to_owned()),
+            Just(r#"{"refresh_token":"SBXinner","code":190}"#.to_owned()),
+            Just("\"invalid_grant\"".to_owned()),
+            "\"[ -!#-\\[\\]-~é]{1,12}\"",
+        ];
+        (names, values).prop_map(|(name, value)| format!("\"{name}\":{value}"))
+    }
+
+    proptest! {
+        #[test]
+        fn r10_r11_r12_hold_for_any_members(
+            members in prop::collection::vec(member(), 0..10), cut in prop::option::of(any::<prop::sample::Index>()),
+        ) {
+            let body = format!("{{{}}}", members.join(","));
+            let body = body.as_bytes();
+            token_reply(&body[..cut.map_or(body.len(), |cut| cut.index(body.len()))]);
+        }
+
+        #[test]
+        fn r10_r11_r12_hold_for_any_bytes(body in prop::collection::vec(any::<u8>(), 0..300)) {
+            token_reply(&body);
+        }
     }
 
     #[test]

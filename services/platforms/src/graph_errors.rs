@@ -91,7 +91,7 @@ mod tests {
     use crate::classify::class_of;
 
     #[test]
-    fn h14_every_row_is_known_whatever_the_http_status() {
+    fn h14_every_row_is_known_to_all_metas_connectors_whatever_the_http_status() {
         for (code, subcode, message, class) in [
             (
                 190,
@@ -113,8 +113,21 @@ mod tests {
             (190, 0, "Malformed access token", Revoked),
             (190, 0, "Session has expired on Sunday, 22-Nov-26", Expired),
             (190, 0, "The user changed their password", PasswordChanged),
+            (190, 452, "", PasswordChanged),
             (190, 456, "", Revoked),
+            (190, 457, "", Revoked),
+            (190, 461, "", Revoked),
+            (190, 462, "", Revoked),
+            (190, 465, "", Revoked),
+            (190, 466, "", Revoked),
+            (190, 468, "", Revoked),
+            (190, 0, "Invalid OAuth access token.", Revoked),
+            (102, 458, "", Revoked),
+            (102, 459, "", Checkpoint),
+            (102, 460, "", PasswordChanged),
             (102, 463, "", Expired),
+            (102, 492, "", RoleLost),
+            (102, 0, "", Revoked),
             (
                 10,
                 0,
@@ -153,15 +166,32 @@ mod tests {
                 AccountRestricted,
             ),
             (9, 2_207_042, "", RateLimited),
+            (4, 2_207_051, "", AccountRestricted),
+            (25, 2_207_050, "", AccountRestricted),
+            (9004, 2_207_052, "", InvalidRequest),
+            (9004, 2_207_003, "", InvalidRequest),
+            (352, 2_207_026, "", InvalidRequest),
+            (36_001, 2_207_020, "", InvalidRequest),
+            (36_003, 2_207_053, "", InvalidRequest),
+            (368, 0, "", AccountRestricted),
+            (190, 1_404_078, "", Revoked),
+            (200, 1_404_078, "", Checkpoint),
+            (368, 4_854_002, "", Checkpoint),
+            (368, 1_404_112, "", AccountRestricted),
+            (324, 1_366_046, "", InvalidRequest),
+            (100, 1_346_003, "", InvalidRequest),
+            (100, 1_404_102, "", InvalidRequest),
+            (100, 1_363_047, "", Transient),
+            (100, 1_609_010, "", Transient),
             (77_777, 0, "something new", Transient),
         ] {
             let body = serde_json::json!({"error": {"message": message, "type": "OAuthException", "code": code, "error_subcode": subcode}});
-            for status in [400, 401, 403, 500] {
-                assert_eq!(
-                    class_of(ERRORS, On::Api, status, &body.to_string()),
-                    class,
-                    "{code}/{subcode} {message}"
-                );
+            for connector in ["facebook", "instagram", "instagram_facebook"] {
+                let table = crate::platforms::adapter(connector).unwrap().spec().errors;
+                for status in [400, 401, 403, 500, 503] {
+                    let found = class_of(table, On::Api, status, &body.to_string());
+                    assert_eq!(found, class, "{connector} {code}/{subcode} {message}");
+                }
             }
         }
     }

@@ -92,8 +92,10 @@ fn merge(spec: &Spec, answer: &RawAnswer, replies: &[TokenReply], previous: Opti
     } else {
         spec.default_lifetime_ms
     };
-    let refresh_token =
-        told(|reply| reply.refresh_token.as_ref()).unwrap_or_else(|| before(|previous| &previous.refresh_token));
+    // One in an odd place replaces the one before as well: that has been spent.
+    let refresh_token = told(|reply| reply.refresh_token.as_ref())
+        .or_else(|| reply::salvage(&answer.body))
+        .unwrap_or_else(|| before(|previous| &previous.refresh_token));
     let same_refresh_token = previous.is_some_and(|previous| previous.refresh_token == refresh_token);
     let refresh_expires_at_ms = match last.refresh_expires_in {
         Some(seconds) => answer.sent_at_ms + seconds * 1000,

@@ -35,6 +35,15 @@ impl Json {
             })
     }
 
+    /// The last text called `name` that is not empty, whatever else of that name comes after it.
+    pub(crate) fn string(&self, name: &str) -> Option<&str> {
+        let Self::Object(members) = self else { return None };
+        members.iter().rev().find_map(|(key, value)| match value {
+            Self::Text(text) if key == name && !text.trim().is_empty() => Some(text.as_str()),
+            _ => None,
+        })
+    }
+
     /// Texts as they are, numbers as they were written.
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
@@ -227,12 +236,10 @@ impl Reader<'_> {
         }
         self.at += 2;
         let second = self.unit()?;
-        let pair = 0x10000 + ((first - 0xD800) << 10) + second.wrapping_sub(0xDC00);
-        Some(if (0xDC00..0xE000).contains(&second) {
-            char::from_u32(pair)?
-        } else {
-            char::REPLACEMENT_CHARACTER
-        })
+        if !(0xDC00..0xE000).contains(&second) {
+            return Some(char::REPLACEMENT_CHARACTER);
+        }
+        char::from_u32(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00))
     }
 
     fn unit(&mut self) -> Option<u32> {
@@ -260,6 +267,10 @@ mod tests {
 
     #[test]
     fn h20_strange_strings_come_out_exactly() {
+        assert_eq!(
+            text_of(r#"{"a":"\ud83d\u0041"}"#.as_bytes(), "a").as_deref(),
+            Some("\u{fffd}")
+        );
         assert_eq!(
             text_of("{\"a\":\"x\ny é \\u00e9\\ud83d\\ude00\\/\"}".as_bytes(), "a").as_deref(),
             Some("x\ny é é😀/")

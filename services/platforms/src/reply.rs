@@ -41,9 +41,9 @@ impl TokenReply {
             other => other,
         };
         let member = |name: &str| root.member(name).or_else(|| inner.and_then(|inner| inner.member(name)));
-        let string = |name: &str| match member(name) {
-            Some(Json::Text(text)) => Some(text.clone()),
-            _ => None,
+        let string = |name: &str| {
+            let found = root.string(name).or_else(|| inner.and_then(|inner| inner.string(name)));
+            found.map(str::to_owned)
         };
         let id = |name: &str| member(name).and_then(Json::text).map(str::to_owned);
         let seconds = |name: &str| member(name).and_then(seconds);

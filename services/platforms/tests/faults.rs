@@ -38,7 +38,7 @@ async fn h1_trouble_before_the_rotation_is_transient() {
 }
 
 #[tokio::test]
-async fn h8_h10_odd_bodies_are_read_where_they_can_be() {
+async fn h10_odd_bodies_are_read_where_they_can_be() {
     for (with, token) in [
         ("bom", true),
         ("plain_text", true),
@@ -214,7 +214,7 @@ async fn e9_a_redirect_of_the_token_endpoint_is_not_followed() {
 }
 
 #[tokio::test]
-async fn facebooks_expired_token_is_not_sent_and_says_so() {
+async fn h21_facebooks_expired_token_is_not_sent_and_says_so() {
     let world = World::start().await;
     let ada = world.connect("facebook", json!({ "person": "ada" })).await;
     let expired = Credential {

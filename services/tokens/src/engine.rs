@@ -133,11 +133,11 @@ impl Engine {
     }
 
     /// Keeps trying to write while the database is away: what is written here exists nowhere else for long.
-    pub async fn persist<F: Future<Output = Result<(), Error>>>(
+    pub async fn persist<T, F: Future<Output = Result<T, Error>>>(
         &self,
         what: &str,
         mut write: impl FnMut() -> F,
-    ) -> Result<(), Error> {
+    ) -> Result<T, Error> {
         let mut wait = Duration::from_millis(50);
         loop {
             match write().await {

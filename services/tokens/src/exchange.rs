@@ -181,11 +181,19 @@ impl Engine {
             return Ok(());
         };
         for tried in 1..=DISCOVER_TRIES {
+            let asked_at = self.now();
             let found = self.platforms.discover(&exchange.connector, &credential).await;
             match found {
                 Ok(found) if found.error.is_none() => {
-                    let keep = || self.store.keep_discovered(exchange, &found, self.now());
-                    return self.persist("discovery", keep).await;
+                    let keep = || self.store.keep_discovered(exchange, &found, asked_at, self.now());
+                    if self.persist("discovery", keep).await? {
+                        return Ok(());
+                    }
+                    tracing::info!(
+                        session = exchange.session_id,
+                        "the person's former access is being ended: looking again"
+                    );
+                    tokio::time::sleep(Duration::from_millis(700)).await;
                 }
                 // Denied so much that not even the person is known: that will not change.
                 Ok(found)

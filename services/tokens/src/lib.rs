@@ -87,6 +87,14 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         .into());
     }
     store.note_sealing_key().await?;
+    let suspects = store.enter_epoch(&section.restore_epoch, clock.now_ms()).await?;
+    if suspects > 0 {
+        tracing::warn!(
+            suspects,
+            epoch = section.restore_epoch,
+            "the database is of another epoch: grants are proven anew"
+        );
+    }
     let (memory, confirmer) = access::memory::memory();
     let (audit, writer) = audit::audit(audit_section.mode, clock.clone());
     let relay = Relay::new(db, clock.clone(), store::GRANT_CHANGE);

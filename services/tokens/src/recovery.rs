@@ -126,9 +126,14 @@ impl Engine {
             return Ok(Next::Done);
         };
         let found = self.answered(attempt, &stored).await?;
-        if let Found::Settled(next) = found {
-            return Ok(next);
+        match found {
+            Found::Settled(next) => Ok(next),
+            found => self.carry_on(attempt, &stored, &found).await,
         }
+    }
+
+    /// From an attempt that has no answer: to one retry in its place, unless a call of it may still run.
+    async fn carry_on(&self, attempt: &Attempt, stored: &Stored, found: &Found) -> Result<Next, Error> {
         let grant = &stored.grant;
         // Dead ones too: nothing is tried on their behalf, only a late answer could revive them.
         if !grant.state.is_live() || grant.generation != attempt.parent_generation {
@@ -136,7 +141,7 @@ impl Engine {
             return Ok(Next::Done);
         }
         let traits = self.platforms.traits(&grant.connector).await?;
-        if self.may_run(attempt, &found, &traits) {
+        if self.may_run(attempt, found, &traits) {
             self.store.mark_unknown(attempt).await?;
             return Ok(Next::Done);
         }
@@ -144,7 +149,7 @@ impl Engine {
         if self.draining() || matches!(found, Found::Away) {
             return Ok(Next::Done);
         }
-        self.try_again(attempt, &stored, &traits).await
+        self.try_again(attempt, stored, &traits).await
     }
 
     /// Is a call of an attempt to be feared that a retry would run beside, with the same single-use token?
@@ -172,15 +177,18 @@ impl Engine {
         tracked(&retry, self.perform(&retry, stored, traits)).await
     }
 
-    /// Our own attempt whose answer did not come in time: it may have come since.
+    /// Our own attempt whose answer did not come in time: it may have come since. After the deadline nobody sends it any more, so
+    /// one that platforms has not heard of by then never was sent, and nothing has to be feared of it.
     async fn ask_again(&self, attempt: &Attempt) -> Result<Next, Error> {
         let _running = self.flights.run(&attempt.id);
         let stored = self.store.grant(&attempt.workspace_id, &attempt.grant_id).await?;
         let Some(stored) = stored else { return Ok(Next::Done) };
-        Ok(match self.answered(attempt, &stored).await? {
-            Found::Settled(next) => next,
-            Found::NotSent | Found::Silence | Found::Away => Next::Done,
-        })
+        let over = self.now() >= attempt.deadline_at_ms;
+        match self.answered(attempt, &stored).await? {
+            Found::Settled(next) => Ok(next),
+            Found::NotSent if over => self.carry_on(attempt, &stored, &Found::NotSent).await,
+            Found::NotSent | Found::Silence | Found::Away => Ok(Next::Done),
+        }
     }
 
     /// Settles an attempt by the answer that we or platforms kept.

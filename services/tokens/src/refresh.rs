@@ -230,9 +230,11 @@ impl Engine {
             let (asked, ()) = tokio::join!(self.platforms.refresh(request, patience), fault::hit(Point::AfterAsk));
             match asked {
                 // After a broken call "not sent" is what a replica says that has not heard of it: not good enough where a
-                // refresh token is single use.
+                // refresh token is single use. Recovery asks again once the deadline makes it certain.
                 Ok(mut answers)
-                    if answers.delivery() == Delivery::NotSent && troubled && !traits.repeatable_refresh =>
+                    if matches!(answers.delivery(), Delivery::NotSent | Delivery::HeldBack)
+                        && troubled
+                        && !traits.repeatable_refresh =>
                 {
                     answers.set_delivery(Delivery::Unknown);
                     return answers;

@@ -82,11 +82,13 @@ impl Engine {
             .map_or(0, |refusal| refusal.retry_after_ms)
             .max(1_000 << revocation.failures.clamp(0, 12));
         let due = self.now().saturating_add(wait.min(LONGEST_WAIT_MS));
-        self.store.postpone_revocation(revocation, refusal.as_ref(), due).await
+        self.store
+            .postpone_revocation(revocation, refusal.as_ref(), self.now(), due)
+            .await
     }
 
     async fn finish(&self, revocation: &Revocation, state: &'static str) -> Result<(), Error> {
-        self.store.finish_revocation(revocation, state).await?;
+        self.store.finish_revocation(revocation, state, self.now()).await?;
         metrics::counter!("tokens_revocations_total", "connector" => revocation.connector.clone(), "outcome" => state)
             .increment(1);
         tracing::info!(

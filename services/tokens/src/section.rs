@@ -37,6 +37,8 @@ pub struct Section {
     pub takeover_after: Takeover,
     /// The sweep for what is due.
     pub sweep: Sweep,
+    /// Which restore of the database this is; another one than the database knows makes what may have been spent suspect.
+    pub restore_epoch: String,
 }
 
 /// `[tokens.takeover_after]`

@@ -112,11 +112,12 @@ const ERRORS: &[Row] = &[
     Row::status(426, AppMisconfigured),
     Row::status(429, RateLimited),
     Row::status(401, InvalidRequest).saying("empty oauth2_access_token"),
-    Row::status(401, Revoked),
-    Row::status(403, PermissionMissing),
-    Row::status(404, NotFound),
+    // Of the token endpoint a bare status says nothing about a grant: anybody between us and it may have made it.
+    Row::status(401, Revoked).on(On::Api),
+    Row::status(403, PermissionMissing).on(On::Api),
+    Row::status(404, NotFound).on(On::Api),
     Row::status(400, InvalidRequest).on(On::Api),
-    Row::status(422, InvalidRequest),
+    Row::status(422, InvalidRequest).on(On::Api),
     Row::status(500, Transient),
 ];
 

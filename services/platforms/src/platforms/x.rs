@@ -86,7 +86,7 @@ const ERRORS: &[Row] = &[
     // "You are not permitted to perform this action" is said of a duplicate as well as of a missing permission.
     Row::text("Forbidden", InvalidRequest).saying("duplicate"),
     Row::text("Forbidden", PermissionMissing),
-    Row::status(404, NotFound),
+    Row::status(404, NotFound).on(On::Api),
     Row::status(400, InvalidRequest).on(On::Api),
     Row::status(500, Transient),
     Row::status(503, Transient),

@@ -149,12 +149,13 @@ impl Rules<'_> {
         self.settle(grant, Cause::RefreshFailed, false)
     }
 
-    /// Trouble that says nothing about the grant. Announced once, so that a card can say that something is delayed.
+    /// Trouble that says nothing about the grant. Announced where renewals are, so that a card can say that something is
+    /// delayed, and when it is tried next.
     pub fn troubled(&self, grant: &mut Grant, refusal: Refusal) -> Option<Change> {
         grant.last_attempt_at_ms = self.now;
         grant.last_error = Some(refusal);
         grant.troubles += 1;
-        if grant.troubles == 1 && self.traits.announced_refresh {
+        if self.traits.announced_refresh {
             return Some(self.settle(grant, Cause::Checked, false));
         }
         schedule::plan(grant, self.traits, self.policy, self.now);

@@ -103,12 +103,25 @@ fn r9_a_permanent_refusal_is_believed_only_when_something_agrees() {
 }
 
 #[test]
-fn trouble_never_counts_however_often_it_happens() {
+fn trouble_never_counts_and_where_renewals_are_announced_every_next_try_is() {
     let (world, mut grant) = (World::of(exchange()), grant());
-    let announced = (0..50)
-        .filter_map(|n| world.at(NOW + n).troubled(&mut grant, refusal(ErrorClass::Transient)))
-        .count();
-    assert_eq!((grant.refusals, grant.state, announced), (0, State::Active, 1));
+    let mut told = (grant.version, grant.next_refresh_at_ms);
+    for n in 0..50 {
+        let change = world
+            .at(NOW + n * DAY_MS / 2)
+            .troubled(&mut grant, refusal(ErrorClass::Transient));
+        assert!(change.is_some_and(|change| !change.announce), "{n}: no toast");
+        let now = (grant.version, grant.next_refresh_at_ms);
+        assert!(
+            now.0 > told.0 && now.1 > told.1,
+            "{n}: whoever was told before still believes it"
+        );
+        told = now;
+    }
+    assert_eq!((grant.refusals, grant.state), (0, State::Active));
+    let (world, mut grant) = (World::of(rotating()), rotating_grant());
+    let lazy = world.at(NOW).troubled(&mut grant, refusal(ErrorClass::Transient));
+    assert_eq!((lazy, grant.version), (None, 1));
 }
 
 #[test]

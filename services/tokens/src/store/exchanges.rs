@@ -3,7 +3,7 @@
 use proto::platforms::v1::{self as platforms, Answers, Credential, DiscoverResponse};
 use sqlx::any::AnyRow;
 
-use super::revocations::{Queued, queue};
+use super::revocations::{Queued, queue, spare};
 use super::{Store, bytes, json, optional, retry, text, to_json};
 use crate::Error;
 use crate::model::{Refusal, Traits};
@@ -221,21 +221,29 @@ impl Store {
         .await
     }
 
-    /// Keeps what was discovered.
-    pub async fn keep_discovered(&self, exchange: &Exchange, found: &DiscoverResponse, now: i64) -> Result<(), Error> {
+    /// Keeps what was discovered since `asked_at`. False when the person's former grants are being ended at this time: that may
+    /// end this credential too, so it has to be looked at again.
+    pub async fn keep_discovered(
+        &self,
+        exchange: &Exchange,
+        found: &DiscoverResponse,
+        asked_at: i64,
+        now: i64,
+    ) -> Result<bool, Error> {
         let sealed = self.vault.seal(exchange.place("discovery"), found)?;
-        let sql = "UPDATE exchanges SET sealed_discovery = $3, platform_user_id = $4, state = 'discovered', updated_at_ms = $5
-             WHERE session_id = $1 AND workspace_id = $2 AND state = 'exchanged'";
-        let query = sqlx::query(sql)
-            .bind(&exchange.session_id)
-            .bind(&exchange.workspace_id)
-            .bind(sealed);
-        query
-            .bind(&found.platform_user_id)
-            .bind(now)
-            .execute(self.db.pool())
-            .await?;
-        Ok(())
+        retry(|| async {
+            let mut tx = self.db.begin().await?;
+            if !spare(&mut tx, &found.platform_user_id, asked_at).await? {
+                return Ok(false);
+            }
+            let sql = "UPDATE exchanges SET sealed_discovery = $3, platform_user_id = $4, state = 'discovered', updated_at_ms = $5
+                 WHERE session_id = $1 AND workspace_id = $2 AND state = 'exchanged'";
+            let query = sqlx::query(sql).bind(&exchange.session_id).bind(&exchange.workspace_id).bind(&sealed);
+            query.bind(&found.platform_user_id).bind(now).execute(&mut *tx).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
     }
 
     /// It will not succeed.

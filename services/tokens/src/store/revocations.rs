@@ -98,8 +98,9 @@ impl Store {
                  OR EXISTS (SELECT 1 FROM exchanges e WHERE e.platform_user_id = revocations.platform_user_id
                      AND e.state IN ('exchanged', 'discovered')))";
         sqlx::query(sql).bind(now).execute(self.db.pool()).await?;
-        // The same condition once more: one that was queued since the statement above was not looked at there.
-        let sql = "UPDATE revocations SET due_at_ms = $2
+        // The same condition once more: one that was queued since the statement above was not looked at there. Who signs in
+        // after this statement finds the lease, see `keep_discovered`.
+        let sql = "UPDATE revocations SET due_at_ms = $2, leased_until_ms = $2
              WHERE state = 'queued' AND due_at_ms <= $1 AND id IN (
                  SELECT id FROM revocations WHERE state = 'queued' AND due_at_ms <= $1 ORDER BY due_at_ms LIMIT $3)
                AND NOT (ends_all = 1 AND (
@@ -135,11 +136,13 @@ impl Store {
     }
 
     /// The revocation is over: `done`, `unsupported` or `given_up`. Its credential is destroyed.
-    pub async fn finish_revocation(&self, revocation: &Revocation, state: &str) -> Result<(), Error> {
+    pub async fn finish_revocation(&self, revocation: &Revocation, state: &str, now: i64) -> Result<(), Error> {
         retry(|| async {
             let mut tx = self.db.begin().await?;
-            let sql = "UPDATE revocations SET state = $3, sealed_credential = NULL WHERE id = $1 AND workspace_id = $2";
-            sqlx::query(sql).bind(&revocation.id).bind(&revocation.workspace_id).bind(state).execute(&mut *tx).await?;
+            let sql = "UPDATE revocations SET state = $3, sealed_credential = NULL, leased_until_ms = $4
+                 WHERE id = $1 AND workspace_id = $2";
+            let query = sqlx::query(sql).bind(&revocation.id).bind(&revocation.workspace_id).bind(state).bind(now);
+            query.execute(&mut *tx).await?;
             if let Some(account_id) = &revocation.account_id {
                 let sql = "UPDATE attachments SET revocation = $3 WHERE account_id = $1 AND workspace_id = $2 AND state = 'detached'";
                 sqlx::query(sql).bind(account_id).bind(&revocation.workspace_id).bind(state).execute(&mut *tx).await?;
@@ -154,18 +157,36 @@ impl Store {
         &self,
         revocation: &Revocation,
         error: Option<&Refusal>,
+        now: i64,
         due: i64,
     ) -> Result<(), Error> {
-        let sql = "UPDATE revocations SET failures = failures + 1, last_error = $3, due_at_ms = $4 WHERE id = $1 AND workspace_id = $2";
+        let sql =
+            "UPDATE revocations SET failures = failures + 1, last_error = $3, due_at_ms = $4, leased_until_ms = $5
+             WHERE id = $1 AND workspace_id = $2";
         let error = error.map(super::to_json).transpose()?;
         let query = sqlx::query(sql)
             .bind(&revocation.id)
             .bind(&revocation.workspace_id)
             .bind(error)
-            .bind(due);
+            .bind(due)
+            .bind(now);
         query.execute(self.db.pool()).await?;
         Ok(())
     }
+}
+
+/// A person signs in: what would end all their grants is dropped, for this one is among them. False when somebody is at ending
+/// them now or was since `since`: the new credential may be ended with them. The rows are locked either way, so that a lease
+/// comes before this or not at all.
+pub(super) async fn spare(tx: &mut Tx, platform_user_id: &str, since: i64) -> Result<bool, Error> {
+    let sql = "UPDATE revocations SET state = 'dropped', sealed_credential = NULL
+         WHERE platform_user_id = $1 AND ends_all = 1 AND state = 'queued' AND leased_until_ms <= $2";
+    let query = sqlx::query(sql).bind(platform_user_id).bind(since);
+    query.execute(&mut **tx).await?;
+    let sql = "SELECT COUNT(*) FROM revocations WHERE platform_user_id = $1 AND ends_all = 1 AND leased_until_ms > $2";
+    let query = sqlx::query_scalar(sql).bind(platform_user_id).bind(since);
+    let running: i64 = query.fetch_one(&mut **tx).await?;
+    Ok(running == 0)
 }
 
 /// As stored with a detached account.

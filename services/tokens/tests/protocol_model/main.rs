@@ -117,7 +117,7 @@ fn h2_h8_lies_and_broken_connections_are_explained_and_leave_nothing_stuck() {
 }
 
 #[test]
-fn i22_i24_disconnect_and_reconnect_meet_a_refresh_and_a_death_at_every_interleaving() {
+fn r13_i22_i24_disconnect_and_reconnect_meet_a_refresh_and_a_death_at_every_interleaving() {
     for platform in PLATFORMS {
         let fate = Fate {
             attempts: 2,

@@ -22,6 +22,10 @@ pub(crate) enum Act {
     RenewAfter(watch::Receiver<bool>),
     /// Renews, and the answer is lost on the way.
     RenewInSilence,
+    /// Says nothing, and renews all the same once the gate is opened: the answer is kept.
+    RenewLate(watch::Receiver<bool>),
+    /// Answers with a page that nobody can read.
+    Garbage,
     /// Refuses with this class.
     Refuse(ErrorClass),
     /// Answers with a refresh token and nothing else, which is the only valid one then.
@@ -51,6 +55,12 @@ pub(crate) struct Truth {
     pub(crate) lifetime_ms: i64,
     pub(crate) exchange_gate: Option<watch::Receiver<bool>>,
     pub(crate) reads_fail: bool,
+    /// So many calls for a refresh break before platforms has taken anything in.
+    pub(crate) breaks: usize,
+    /// Revocations wait for this to be opened; then all tokens of the user end that there are.
+    pub(crate) revoke_gate: Option<watch::Receiver<bool>>,
+    /// Access tokens numbered up to this have ended, by user.
+    ended: HashMap<String, usize>,
     /// Who asks for the answer of a call that is under way is told at once that there is none.
     pub(crate) impatient: bool,
     pub(crate) kept: HashMap<String, Answers>,
@@ -155,6 +165,15 @@ impl Fake {
         }
     }
 
+    /// The one-time number in an access token.
+    fn number(token: &str) -> usize {
+        token
+            .rsplit('-')
+            .next()
+            .and_then(|number| number.parse().ok())
+            .unwrap_or_default()
+    }
+
     fn answered(body: &str) -> Answers {
         let answer = RawAnswer {
             step: "refresh".into(),
@@ -187,7 +206,7 @@ impl Fake {
         Some(format!("renewed {user} {number}"))
     }
 
-    async fn act(&self, sent: &Credential) -> Answers {
+    async fn act(&self, id: &str, sent: &Credential) -> Answers {
         let act = self.truth().acts.pop_front().unwrap_or(Act::Renew);
         let or_refused =
             |body: Option<String>| body.unwrap_or_else(|| format!("refused {}", ErrorClass::Revoked as i32));
@@ -201,6 +220,16 @@ impl Fake {
                 self.rotate(sent);
                 silence()
             }
+            Act::RenewLate(mut gate) => {
+                let (fake, id, sent) = (self.clone(), id.to_owned(), sent.clone());
+                tokio::spawn(async move {
+                    gate.wait_for(|open| *open).await.unwrap();
+                    let answers = Self::answered(&or_refused(fake.rotate(&sent)));
+                    fake.truth().kept.insert(id, answers);
+                });
+                silence()
+            }
+            Act::Garbage => Self::answered("<html>Attention required</html>"),
             Act::Refuse(class) => {
                 self.truth().refreshes += 1;
                 Self::answered(&format!("refused {}", class as i32))
@@ -296,6 +325,10 @@ impl PlatformsService for Fake {
             std::future::pending::<()>().await;
         }
         let id = message.attempt_id;
+        if let Some(left) = { self.truth().breaks.checked_sub(1) } {
+            self.truth().breaks = left;
+            return Err(Status::unavailable("broken"));
+        }
         loop {
             let (kept, under_way, silent) = {
                 let truth = self.truth();
@@ -327,7 +360,7 @@ impl PlatformsService for Fake {
         // Detached, as in the real one: a caller that dies does not take the answer with it.
         let fake = self.clone();
         let working = tokio::spawn(async move {
-            let answers = fake.act(&message.credential.unwrap_or_default()).await;
+            let answers = fake.act(&id, &message.credential.unwrap_or_default()).await;
             if answers.delivery() == Delivery::Answered {
                 fake.truth().kept.insert(id.clone(), answers.clone());
             }
@@ -390,6 +423,12 @@ impl PlatformsService for Fake {
         let user = token.split('-').nth(1).unwrap_or_default().to_owned();
         let mut truth = self.truth();
         truth.discoveries += 1;
+        if truth.ended.get(&user).is_some_and(|last| Self::number(&token) <= *last) {
+            return Ok(Response::new(DiscoverResponse {
+                error: Some(failure(ErrorClass::Revoked)),
+                ..DiscoverResponse::default()
+            }));
+        }
         let shared = message.connector == "shared";
         let ids = if shared {
             truth.pages.clone()
@@ -434,6 +473,13 @@ impl PlatformsService for Fake {
 
     async fn revoke(&self, request: Request<RevokeRequest>) -> Result<Response<RevokeResponse>, Status> {
         let credential = request.into_inner().credential.unwrap_or_default();
+        let gate = self.truth().revoke_gate.clone();
+        if let Some(mut gate) = gate {
+            gate.wait_for(|open| *open).await.unwrap();
+            let user = credential.access_token.split('-').nth(1).unwrap_or_default().to_owned();
+            let last = 1000 + self.truth().exchanges;
+            self.truth().ended.insert(user, last);
+        }
         self.truth().revoked.push(credential.access_token);
         Ok(Response::new(RevokeResponse {
             supported: true,

@@ -6,12 +6,20 @@ use std::time::{Duration, Instant};
 
 use kit::config::{Auth, AuthMode, Common, Database, Keys, Peers, Redis, Sections, Tls, TlsMode};
 use kit::db::{Db, Location};
-use kit::{Clock, Failure, Secret, id};
+use kit::outbox::Relay;
+use kit::shared::Shared;
+use kit::tasks::Tasks;
+use kit::{Clock, Failure, Secret, grpc, id};
 use prost::Message;
 use proto::tokens::v1::tokens_service_client::TokensServiceClient;
 use proto::tokens::v1::*;
 use sqlx::Row;
 use tempfile::TempDir;
+use tokens::engine::{Engine, Flights, Parts};
+use tokens::model::attempt::Owner;
+use tokens::platforms::Platforms;
+use tokens::store::Store;
+use tokens::vault::Vault;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -101,7 +109,7 @@ impl Hub {
         let clock = Clock::manual(NOW);
         let (fake, platforms) = Fake::start(clock.clone()).await;
         let db = place.db().await;
-        let tokens = process(&place, &platforms, &clock, "tokens-0", tokens::AuditMode::Buffered);
+        let tokens = process(&place, &platforms, &Setup::of("tokens-0", &clock));
         Self {
             fake,
             clock,
@@ -113,36 +121,61 @@ impl Hub {
     }
 
     /// Another process over the same database.
-    pub(crate) fn replica(&self, instance: &str) -> Process {
-        process(
-            &self.place,
-            &self.platforms,
-            &self.clock,
-            instance,
-            tokens::AuditMode::Buffered,
-        )
-    }
-
-    /// Another process over the same database, whose clock says something else.
-    pub(crate) fn replica_at(&self, instance: &str, clock: &Clock) -> Process {
-        process(
-            &self.place,
-            &self.platforms,
-            clock,
-            instance,
-            tokens::AuditMode::Buffered,
-        )
+    pub(crate) fn replica(&self, instance: &'static str) -> Process {
+        process(&self.place, &self.platforms, &Setup::of(instance, &self.clock))
     }
 
     /// Another process that audits strictly.
     pub(crate) fn strict_replica(&self) -> Process {
-        process(
-            &self.place,
-            &self.platforms,
-            &self.clock,
-            "tokens-s",
-            tokens::AuditMode::Strict,
-        )
+        let strict = Setup {
+            mode: tokens::AuditMode::Strict,
+            ..Setup::of("tokens-s", &self.clock)
+        };
+        process(&self.place, &self.platforms, &strict)
+    }
+
+    /// Another process, whose clock says something else.
+    pub(crate) fn replica_at(&self, instance: &'static str, clock: &Clock) -> Process {
+        process(&self.place, &self.platforms, &Setup::of(instance, clock))
+    }
+
+    /// Ends the process and starts it anew with another epoch, as one does over a restored database.
+    pub(crate) fn restore(&mut self, epoch: &'static str) {
+        self.tokens.kill();
+        let setup = Setup {
+            epoch,
+            ..Setup::of("tokens-0", &self.clock)
+        };
+        self.tokens = process(&self.place, &self.platforms, &setup);
+    }
+
+    /// The engine alone, in this test's own runtime and without its loops.
+    pub(crate) async fn engine(&self) -> Engine {
+        let setup = Setup::of("tokens-e", &self.clock);
+        let common = common(&self.place, &self.platforms, &setup);
+        let store = Store::new(self.db.clone(), Vault::new(common.key_ring().unwrap()));
+        let (audit, writer) = tokens::audit::audit(setup.mode, self.clock.clone());
+        tokio::spawn(writer.run(store.clone(), CancellationToken::new()));
+        Engine::new(Parts {
+            store,
+            platforms: Platforms::new(
+                grpc::client(&common, grpc::TOKENS, &self.platforms),
+                grpc::Everyone::new(&common, grpc::TOKENS, &self.platforms),
+            ),
+            shared: Shared::connect(&common.redis, "tokens").await.unwrap(),
+            clock: self.clock.clone(),
+            policy: section(&setup).policy().unwrap(),
+            me: Owner {
+                name: setup.instance.into(),
+                incarnation: id::secret(),
+            },
+            tasks: Tasks::new(),
+            shutdown: CancellationToken::new(),
+            relay: Relay::new(self.db.clone(), self.clock.clone(), tokens::store::GRANT_CHANGE),
+            memory: tokens::access::memory::memory().0,
+            audit,
+            flights: Flights::default(),
+        })
     }
 
     /// Kills the process as -9 does and starts it anew.
@@ -303,7 +336,26 @@ impl Drop for Process {
     }
 }
 
-fn common(place: &Place, platforms: &str, clock: &Clock, instance: &str) -> Common {
+/// What a process is started with.
+struct Setup {
+    instance: &'static str,
+    clock: Clock,
+    mode: tokens::AuditMode,
+    epoch: &'static str,
+}
+
+impl Setup {
+    fn of(instance: &'static str, clock: &Clock) -> Self {
+        Self {
+            instance,
+            clock: clock.clone(),
+            mode: tokens::AuditMode::Buffered,
+            epoch: "",
+        }
+    }
+}
+
+fn common(place: &Place, platforms: &str, setup: &Setup) -> Common {
     let auth = Auth {
         mode: AuthMode::Dev,
         issuer: String::new(),
@@ -321,7 +373,7 @@ fn common(place: &Place, platforms: &str, clock: &Clock, instance: &str) -> Comm
     kit::seal::KeyRing::read_or_create(&keys).unwrap();
     let file = |text: &str| text.to_owned();
     let sections = Sections {
-        instance: instance.to_owned(),
+        instance: setup.instance.to_owned(),
         database: Database { url: place.url.clone() },
         redis: Redis { url: String::new() },
         auth,
@@ -346,11 +398,11 @@ fn common(place: &Place, platforms: &str, clock: &Clock, instance: &str) -> Comm
         platforms: platforms.into(),
         entitlements: nobody,
     };
-    Common::build(sections, peers, "http://127.0.0.1:1", clock.clone()).unwrap()
+    Common::build(sections, peers, "http://127.0.0.1:1", setup.clock.clone()).unwrap()
 }
 
-fn process(place: &Place, platforms: &str, clock: &Clock, instance: &str, mode: tokens::AuditMode) -> Process {
-    let section = tokens::Section {
+fn section(setup: &Setup) -> tokens::Section {
+    tokens::Section {
         listen: "127.0.0.1:0".parse().unwrap(),
         url: String::new(),
         check_interval: HOUR,
@@ -367,9 +419,17 @@ fn process(place: &Place, platforms: &str, clock: &Clock, instance: &str, mode: 
             batch: 100,
             concurrency: 8,
         },
+        restore_epoch: setup.epoch.to_owned(),
+    }
+}
+
+fn process(place: &Place, platforms: &str, setup: &Setup) -> Process {
+    let section = section(setup);
+    let audit = tokens::AuditSection {
+        mode: setup.mode,
+        keep: 90 * DAY,
     };
-    let audit = tokens::AuditSection { mode, keep: 90 * DAY };
-    let common = common(place, platforms, clock, instance);
+    let common = common(place, platforms, setup);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -4,12 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod access;
+mod behaviour;
+mod cancel;
 mod checks;
 mod connect;
 mod fake;
 mod hub;
 mod late;
 mod refresh;
+mod restore;
 mod settled;
 mod store;
 mod sweep;

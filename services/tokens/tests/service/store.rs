@@ -107,7 +107,8 @@ impl World {
             destinations,
             ..DiscoverResponse::default()
         };
-        self.store.keep_discovered(&read().await, &found, NOW).await.unwrap();
+        let kept = self.store.keep_discovered(&read().await, &found, NOW, NOW).await;
+        assert!(kept.unwrap(), "somebody is ending the person's grants");
         let attachments = (0..accounts).map(|n| Attachment {
             account_id: format!("acc_{workspace}_{n}"),
             platform_account_id: format!("{n}"),

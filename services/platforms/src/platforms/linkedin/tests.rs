@@ -54,7 +54,7 @@ fn scopes_come_with_commas_or_spaces_and_a_refresh_token_decides_the_renewal() {
 }
 
 #[test]
-fn every_row_is_known() {
+fn h14_every_row_is_known() {
     let oauth = |error: &str, text: &str| json!({ "error": error, "error_description": text }).to_string();
     let api = |number: i64, code: &str| {
         json!({ "status": 401, "serviceErrorCode": number, "code": code, "message": "m" }).to_string()
@@ -126,6 +126,11 @@ fn every_row_is_known() {
             RateLimited,
         ),
         (On::Api, 503, String::new(), Transient),
+        (On::Api, 500, String::new(), Transient),
+        // Not LinkedIn's own words: nothing is concluded of a grant.
+        (On::Refresh, 401, String::new(), Transient),
+        (On::Refresh, 403, "<html>blocked</html>".into(), Transient),
+        (On::Refresh, 404, String::new(), Transient),
     ] {
         assert_eq!(class_of(ERRORS, on, status, &body), class, "{body}");
     }

@@ -103,7 +103,7 @@ fn an_error_under_200_is_an_error() {
 }
 
 #[test]
-fn every_row_of_the_api_is_known() {
+fn h14_every_row_of_the_api_is_known() {
     for (status, code, class) in [
         (401, "access_token_invalid", Revoked),
         (401, "scope_not_authorized", PermissionMissing),
@@ -127,6 +127,51 @@ fn every_row_of_the_api_is_known() {
     ] {
         let body = json!({ "data": {}, "error": { "code": code, "message": "m", "log_id": "l" } }).to_string();
         assert_eq!(class_of(ERRORS, On::Api, status, &body), class, "{code}");
+    }
+}
+
+#[test]
+fn h14_every_row_of_the_token_endpoint_is_known_under_any_status() {
+    for (on, code, text, class) in [
+        (On::Code, "invalid_grant", "Authorization code is expired.", BadCode),
+        (On::Refresh, "invalid_grant", "Refresh token is expired.", Revoked),
+        (
+            On::Code,
+            "invalid_request",
+            "Redirect_uri is not matched with the uri when requesting code.",
+            InvalidRequest,
+        ),
+        (
+            On::Code,
+            "invalid_request",
+            "Code verifier or code challenge is invalid.",
+            BadCode,
+        ),
+        (
+            On::Refresh,
+            "invalid_request",
+            "Refresh token is invalid or expired.",
+            Revoked,
+        ),
+        (
+            On::Refresh,
+            "invalid_client",
+            "Client key or secret is incorrect.",
+            AppMisconfigured,
+        ),
+        (On::Refresh, "unauthorized_client", "", AppMisconfigured),
+        (On::Code, "invalid_scope", "", AppMisconfigured),
+        (On::Refresh, "unsupported_grant_type", "", AppMisconfigured),
+        (On::Code, "unsupported_response_type", "", AppMisconfigured),
+        (On::Code, "access_denied", "", UserDenied),
+        (On::Refresh, "access_denied", "", Revoked),
+        (On::Refresh, "server_error", "", Transient),
+        (On::Refresh, "temporarily_unavailable", "", Transient),
+    ] {
+        let body = json!({ "error": code, "error_description": text, "log_id": "l" }).to_string();
+        for status in [200, 400, 401] {
+            assert_eq!(class_of(ERRORS, on, status, &body), class, "{code} under {status}");
+        }
     }
 }
 

@@ -100,6 +100,18 @@ fn h12_missing_refresh_token_keeps_the_old_one() {
 }
 
 #[test]
+fn r11_a_refresh_token_in_an_odd_place_replaces_the_one_that_was_spent() {
+    let previous = X.interpret(&answers("code", 200, REPLY), None).result.ok().unwrap();
+    for body in [
+        r#"{"access_token":"SBXXa2","tokens":{"refresh_token":"SBXXrefresh2"}}"#,
+        r#"{"access_token":"SBXXa2","refresh_token":"SBXXrefresh2","refresh_token":5}"#,
+    ] {
+        let outcome = X.interpret(&answers("refresh", 200, body), Some(&previous));
+        assert_eq!(outcome.result.ok().unwrap().refresh_token, "SBXXrefresh2", "{body}");
+    }
+}
+
+#[test]
 fn a_grant_without_offline_access_is_refused() {
     let error = X
         .interpret(&answers("code", 200, r#"{"access_token":"SBXXa"}"#), None)
@@ -110,7 +122,7 @@ fn a_grant_without_offline_access_is_refused() {
 }
 
 #[test]
-fn every_row_of_the_token_endpoint_is_known() {
+fn h14_every_row_of_the_token_endpoint_is_known() {
     for (status, on, error, description, class) in [
         (
             400,
@@ -157,7 +169,7 @@ fn every_row_of_the_token_endpoint_is_known() {
 }
 
 #[test]
-fn every_row_of_the_api_is_known() {
+fn h14_every_row_of_the_api_is_known() {
     let problem = |kind: &str| format!(r#"{{"title":"t","type":"https://api.x.com/2/problems/{kind}"}}"#);
     let titled = |title: &str| format!(r#"{{"title":"{title}","type":"about:blank"}}"#);
     for (status, body, class) in [
@@ -190,8 +202,28 @@ fn every_row_of_the_api_is_known() {
             r#"{"errors":[{"type":"https://api.twitter.com/2/problems/resource-not-found"}]}"#.to_owned(),
             NotFound,
         ),
+        (
+            200,
+            r#"{"errors":[{"type":"https://api.x.com/2/problems/resource-not-found","title":"Not Found Error"}]}"#
+                .to_owned(),
+            NotFound,
+        ),
+        (
+            403,
+            r#"{"detail":"You are not permitted to perform this action.","type":"about:blank","title":"Forbidden"}"#
+                .to_owned(),
+            PermissionMissing,
+        ),
         (503, titled("Service Unavailable"), ErrorClass::Transient),
     ] {
         assert_eq!(class_of(ERRORS, On::Api, status, &body), class, "{body}");
+    }
+}
+
+#[test]
+fn h10_a_page_that_somebody_between_us_and_x_made_says_nothing_about_a_grant() {
+    for status in [401, 403, 404] {
+        let class = class_of(ERRORS, On::Refresh, status, "<html>blocked</html>");
+        assert_eq!(class, ErrorClass::Transient, "{status}");
     }
 }
