@@ -48,6 +48,10 @@ pub(crate) struct Key {
     /// Empty where no date is told in words.
     pub(crate) timezone: String,
     pub(crate) toured: bool,
+    /// Where the person may switch to; empty where that is not shown.
+    pub(crate) workspaces: Vec<String>,
+    /// They can sign out.
+    pub(crate) signed_in: bool,
     /// Path and query.
     pub(crate) path: String,
 }

@@ -21,8 +21,8 @@ use tonic::Streaming;
 
 use crate::api::Path;
 use crate::api::path::InWorkspace;
-use crate::places::Place;
 use crate::auth::browser::CONFIRMED;
+use crate::places::Place;
 use crate::problem::Problem;
 use crate::session::{Viewer, context};
 use crate::state::App;

@@ -8,8 +8,8 @@
 
 mod api;
 mod authority;
-mod canaries;
 mod browser;
+mod canaries;
 pub mod chaos;
 mod cluster;
 mod collector;
@@ -28,8 +28,8 @@ mod wait;
 
 pub use api::{Answer, Api};
 pub use authority::{Authority, Issued};
-pub use canaries::found;
 pub use browser::{Screen, Stage, Tab, Trouble, Visitor, in_browser, in_browser_with};
+pub use canaries::found;
 pub use cluster::Cluster;
 pub use collector::{Collector, Seen};
 pub use connect::{Consent, Flow};

@@ -307,12 +307,6 @@ impl Hub {
             .is_some_and(|(_, rest)| rest.trim_start().starts_with('T')))
     }
 
-    fn id(&self, name: &str) -> anyhow::Result<u32> {
-        let members = self.members();
-        let member = members.iter().find(|member| member.name == name);
-        Ok(member.with_context(|| format!("no {name} runs"))?.child.id())
-    }
-
     /// Where a member listens.
     pub fn address(&self, role: &str, replica: usize) -> SocketAddr {
         listens(self.addresses, role, replica)
@@ -336,13 +330,6 @@ impl Hub {
     /// URL of its PostgreSQL database.
     pub fn database(&self) -> &str {
         &self.database
-    }
-
-    /// Process id of a member.
-    pub fn id(&self, name: &str) -> anyhow::Result<u32> {
-        let members = self.members();
-        let member = members.iter().find(|member| member.name == name);
-        Ok(member.with_context(|| format!("no {name} runs"))?.child.id())
     }
 
     /// Resident memory of a member, in megabytes.

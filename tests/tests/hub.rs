@@ -3,9 +3,9 @@
 //! One test binary, because linking the hub ten times would cost more than the tests.
 
 mod access;
-mod callbacks;
-mod browser;
 mod announcements;
+mod browser;
+mod callbacks;
 mod chaos;
 mod connect;
 mod database_trouble;

@@ -157,7 +157,7 @@ fn glob(folder: &str, rest: &str) -> Option<PathBuf> {
 async fn s1_g1_g6_no_token_code_or_state_is_found_anywhere_in_any_form() -> Outcome {
     let collector = Collector::start().await?;
     let (endpoint, kept) = (collector.url(), tempfile::tempdir()?);
-    let settings = [("log.level", "trace"), ("telemetry.otlp_endpoint", endpoint.as_str())];
+    let settings = [("log.level", "trace"), ("telemetry.otlp_endpoint", endpoint)];
     each_form_with(&settings, async |hub| {
         let canaries = canaries(hub).await?;
         trouble(hub).await?;

@@ -104,6 +104,8 @@ pub(crate) async fn list(
         locale: viewer.locale,
         timezone: String::new(),
         toured: false,
+        workspaces: Vec::new(),
+        signed_in: false,
         path: uri.to_string(),
     };
     let versions = app.answers.of_workspace(&message.workspace_id).await;

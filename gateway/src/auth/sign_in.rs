@@ -220,7 +220,7 @@ fn parse(query: &str) -> Result<Returned, Problem> {
 async fn sign_out(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let name = cookies::name(cookies::SESSION, app.config.is_https());
     let hash = cookies::read(request.headers(), &name).and_then(browser::hash_of);
-    let body = crate::api::read_body(request.into_body(), LONGEST).await?;
+    let body = crate::api::read_body(request.into_body(), &app).await?;
     let everywhere = form_urlencoded::parse(&body).any(|(name, _)| name == "everywhere");
     if let Some(hash) = hash
         && let Some(credential) = browser::end(&app, hash, everywhere).await?

@@ -91,6 +91,8 @@ impl Reader {
             path,
             // The same for all.
             dev: _,
+            workspaces,
+            signed_in,
             toured,
             context: _,
         } = self;
@@ -99,6 +101,8 @@ impl Reader {
             locale: t.locale,
             timezone: timezone.clone(),
             toured: *toured,
+            workspaces: workspaces.clone(),
+            signed_in: *signed_in,
             path: path.clone(),
         }
     }

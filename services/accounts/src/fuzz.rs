@@ -1,7 +1,10 @@
 //! Promises about bytes that others make, one function a reader: each takes any bytes and panics when its promise is broken.
 //! Called by the fuzz targets in `fuzz/`, and by tests with everything that those found. Not compiled into the service.
 
-use crate::model::cursor;
+use kit::identity::Signer;
+use kit::{Clock, Secret};
+
+use crate::model::cursor::Cursors;
 
 /// The cursor of a list (FAULTS C3): a place in this list of this workspace, or refused.
 ///
@@ -10,17 +13,18 @@ use crate::model::cursor;
 /// When a promise is broken.
 pub fn cursor(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    if let Ok(Some(place)) = cursor::decode("demo", "accounts", &text) {
+    let cursors = Cursors(Signer::new(Secret::new("fuzz"), Clock::manual(0)));
+    if let Ok(Some(place)) = cursors.decode("demo", "accounts", &text) {
         assert!(
-            cursor::decode("other", "accounts", &text).is_err(),
+            cursors.decode("other", "accounts", &text).is_err(),
             "good for another workspace"
         );
         assert!(
-            cursor::decode("demo", "events", &text).is_err(),
+            cursors.decode("demo", "events", &text).is_err(),
             "good for another list"
         );
-        let again = cursor::encode("demo", "accounts", &place);
-        assert_eq!(cursor::decode("demo", "accounts", &again), Ok(Some(place)));
+        let again = cursors.encode("demo", "accounts", &place);
+        assert_eq!(cursors.decode("demo", "accounts", &again), Ok(Some(place)));
     }
 }
 

@@ -135,7 +135,7 @@ impl Signer {
 
     /// A mark that only the hub's own processes can make of `text`; `purpose` keeps uses apart.
     pub fn mark(&self, purpose: &str, text: &str) -> [u8; 16] {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.key.expose().as_bytes());
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.keys.key.expose().as_bytes());
         let mut mark = [0; 16];
         let tag = hmac::sign(
             &key,

@@ -6,9 +6,9 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod error;
+pub mod fault;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
-pub mod fault;
 pub mod grpc;
 pub mod http;
 pub mod id;

@@ -281,7 +281,12 @@ const LIST: List = List {
     disconnected: |account| format!("تم قطع ربط {}.", name(account)),
     revoked: |platform| format!("أُلغي الوصول أيضًا لدى {}.", name(platform)),
     revoking: |platform| format!("يجري إلغاء الوصول لدى {}.", name(platform)),
-    shared: |platform| format!("يبقى الوصول لدى {} لأن حسابات أخرى تستخدم تسجيل الدخول نفسه.", name(platform)),
+    shared: |platform| {
+        format!(
+            "يبقى الوصول لدى {} لأن حسابات أخرى تستخدم تسجيل الدخول نفسه.",
+            name(platform)
+        )
+    },
     not_revoked: |platform, hint| format!("لإزالة التطبيق لدى {} أيضًا: {}.", name(platform), name(hint)),
     plan_locked: "مقفل بحسب الخطة",
 };

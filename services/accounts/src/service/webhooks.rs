@@ -146,7 +146,10 @@ impl Hub {
         self.store.webhook_endpoint(workspace_id, endpoint_id).await?;
         let limit = cursor::limit(request.limit, 25, 100)?;
         let list = format!("webhook deliveries {endpoint_id}");
-        let before = cursor::decode(workspace_id, &list, &request.cursor)?.unwrap_or_default();
+        let before = self
+            .cursors
+            .decode(workspace_id, &list, &request.cursor)?
+            .unwrap_or_default();
         let status = match request.status() {
             DeliveryStatus::Unspecified => "",
             DeliveryStatus::Pending => "pending",
@@ -163,7 +166,7 @@ impl Hub {
         let next = deliveries
             .last()
             .filter(|_| there_is_more)
-            .map(|last| cursor::encode(workspace_id, &list, &last.id));
+            .map(|last| self.cursors.encode(workspace_id, &list, &last.id));
         Ok(pb::ListWebhookDeliveriesResponse {
             deliveries,
             next_cursor: next.unwrap_or_default(),

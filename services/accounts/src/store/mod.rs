@@ -4,9 +4,9 @@
 //! writes, and is committed with them or not at all.
 
 pub(crate) mod accounts;
+pub(crate) mod browsers;
 pub(crate) mod deliveries;
 pub(crate) mod endpoints;
-pub(crate) mod browsers;
 pub(crate) mod events;
 pub(crate) mod grants;
 pub(crate) mod leftovers;
