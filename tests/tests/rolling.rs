@@ -79,7 +79,9 @@ impl Readers {
             };
             for (what, had) in [("a token", had_token), ("the list", had_list)] {
                 match had {
-                    Ok(()) => drop(self.served.fetch_add(1, Ordering::SeqCst)),
+                    Ok(()) => {
+                        self.served.fetch_add(1, Ordering::SeqCst);
+                    }
                     Err(error) => self.refused().push(format!("{what}: {error:#}")),
                 }
             }
