@@ -49,7 +49,7 @@ async fn metric(hub: &Cluster, name: &str, labels: &[&str]) -> anyhow::Result<f6
 }
 
 /// Spans of one trace, once they reach from the attempt to the event in accounts.
-async fn whole_trace(collector: &Collector, trace: &str) -> anyhow::Result<Vec<Seen>> {
+async fn whole_trace(collector: &Collector, trace: &str) -> Outcome {
     eventually("the trace is whole", async || {
         let spans: Vec<Seen> = collector
             .spans()
@@ -64,7 +64,7 @@ async fn whole_trace(collector: &Collector, trace: &str) -> anyhow::Result<Vec<S
             && has("socializioz-platforms", "rpc", "Refresh")
             && has("socializioz-accounts", "rpc", "ApplyGrantChange");
         ensure!(whole, "so far {spans:?}");
-        Ok(Some(spans))
+        Ok(Some(()))
     })
     .await
 }
@@ -156,17 +156,7 @@ async fn an_attempt_whose_process_died_goes_on_in_its_trace_and_has_one_line() -
             first.contains(&trace) && line["outcome"] == "renewed",
             "{first} went on as {line}"
         );
-        let spans = eventually("accounts was told in its trace", async || {
-            let spans: Vec<Seen> = collector
-                .spans()
-                .into_iter()
-                .filter(|span| span.trace == trace)
-                .collect();
-            let told = spans.iter().any(|span| span.field("rpc") == "ApplyGrantChange");
-            Ok(told.then_some(spans))
-        })
-        .await?;
-        ensure!(spans.iter().any(|span| span.name == "refresh_attempt"), "{spans:?}");
+        whole_trace(&collector, &trace).await?;
         ensure!(
             lines(processes, "refresh attempt")?.len() == 1,
             "one line for each attempt"

@@ -6,6 +6,7 @@ pub mod attach;
 pub mod attempts;
 pub mod audit;
 pub mod detach;
+pub mod due;
 pub mod epoch;
 pub mod events;
 pub mod exchanges;

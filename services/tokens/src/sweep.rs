@@ -5,7 +5,7 @@
 //! and no other, and its grants are not even looked for until there is room again. In a lane the nearest end goes first, at half
 //! the pace that the platform allows, over all replicas: after an outage thousands are due at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,11 +43,15 @@ struct Lanes {
     lanes: Arc<Mutex<HashMap<String, Lane>>>,
 }
 
-#[derive(Clone)]
 struct Lane {
     slots: Arc<Semaphore>,
+    /// In the order in which they are worked on; those under way are not among them.
+    waiting: VecDeque<Due>,
     taken: usize,
 }
+
+/// A grant that was leased: its workspace and its id.
+type Due = (String, String);
 
 impl Lanes {
     fn new(width: usize) -> Self {
@@ -71,15 +75,22 @@ impl Lanes {
             .collect()
     }
 
-    fn enter(&self, connector: &str) -> Arc<Semaphore> {
+    fn enter(&self, connector: &str, due: Due) -> Arc<Semaphore> {
         let mut lanes = self.lanes();
         let fresh = || Lane {
             slots: Arc::new(Semaphore::new(self.width)),
+            waiting: VecDeque::new(),
             taken: 0,
         };
         let lane = lanes.entry(connector.to_owned()).or_insert_with(fresh);
         lane.taken += 1;
+        lane.waiting.push_back(due);
         lane.slots.clone()
+    }
+
+    /// The one that waits first: whoever has a slot takes it, in whatever order tasks come to run.
+    fn next(&self, connector: &str) -> Option<Due> {
+        self.lanes().get_mut(connector)?.waiting.pop_front()
     }
 
     fn leave(&self, connector: &str) {
@@ -122,10 +133,12 @@ impl Engine {
             .await?;
         let leased = i64::try_from(due.len()).unwrap_or(i64::MAX);
         for (workspace_id, grant_id, connector) in due {
-            let (engine, lanes, slots) = (self.clone(), lanes.clone(), lanes.enter(&connector));
+            let (engine, lanes) = (self.clone(), lanes.clone());
+            let slots = lanes.enter(&connector, (workspace_id, grant_id));
             self.tasks.spawn(async move {
                 // Never closed; without a slot there is nothing to do.
                 if let Ok(_slot) = slots.acquire().await
+                    && let Some((workspace_id, grant_id)) = lanes.next(&connector)
                     && let Err(error) = engine.take_turn(&workspace_id, &grant_id, &connector).await
                 {
                     tracing::warn!(grant = grant_id, %error, "a grant that was due made trouble");
