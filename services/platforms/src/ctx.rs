@@ -142,11 +142,13 @@ impl Ctx {
             limits::unsaid(self.spec.daily_limits, answer.received_at_ms),
         ));
         if let Some((whom, wait)) = limits::wait(answer.status, &answer.headers, answer.received_at_ms).or(limited) {
-            // Limits of the token endpoint, and Graph's codes 4 and 341, are the app's.
-            let app_wide = on != On::Api || error.is_some_and(|error| matches!(error.code.as_str(), "4" | "341"));
-            self.pace
-                .hold(if app_wide { Whom::App } else { whom }, subject, wait)
-                .await;
+            // Graph's codes 4 and 341 are the app's.
+            let app_wide = whom == Whom::App || error.is_some_and(|error| matches!(error.code.as_str(), "4" | "341"));
+            match on {
+                _ if app_wide => self.pace.hold(Whom::App, subject, wait).await,
+                On::Api => self.pace.hold(whom, subject, wait).await,
+                On::Code | On::Refresh => self.pace.limited(subject, wait).await,
+            }
         }
     }
 }

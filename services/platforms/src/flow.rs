@@ -52,7 +52,10 @@ pub(crate) async fn exchange(
             redirect_uri: &trade.redirect_uri,
             verifier: &trade.verifier,
         };
-        once(&ctx, On::Code, &flight, || Some(adapter.code_call(&ctx.app, &grant))).await
+        once(&ctx, (On::Code, ""), &flight, || {
+            Some(adapter.code_call(&ctx.app, &grant))
+        })
+        .await
     };
     while got.delivery() == Delivery::Answered {
         let Some(next) = adapter.next_call(&ctx.app, &got.answers) else {
@@ -95,14 +98,25 @@ pub(crate) async fn refresh(
         early.retry_after_ms = young_until - now_ms;
         return early;
     }
-    once(&ctx, On::Refresh, &flight, || {
+    let grant = subject(&credential);
+    once(&ctx, (On::Refresh, &grant), &flight, || {
         adapter.refresh_call(&ctx.app, &credential)
     })
     .await
 }
 
-/// Sends what `build` makes, and once more with the other client secret if the platform refused the first.
-async fn once(ctx: &Ctx, on: On, flight: &Flight, build: impl Fn() -> Option<Outgoing>) -> Answers {
+/// Whom the platform limits when it limits a renewal: the same as long as nothing was renewed.
+fn subject(credential: &Credential) -> String {
+    let renews_by = match credential.refresh_token.as_str() {
+        "" => &credential.access_token,
+        _ => &credential.refresh_token,
+    };
+    kit::id::sha256_hex(renews_by.as_bytes())
+}
+
+/// Sends what `build` makes, and once more with the other client secret if the platform refused the first. `what` is the kind of
+/// call and the grant that it is for; a sign-in is of nobody yet.
+async fn once(ctx: &Ctx, what: (On, &str), flight: &Flight, build: impl Fn() -> Option<Outgoing>) -> Answers {
     let Some(outgoing) = build() else {
         return answers(
             Vec::new(),
@@ -110,7 +124,7 @@ async fn once(ctx: &Ctx, on: On, flight: &Flight, build: impl Fn() -> Option<Out
             "there is nothing to renew this credential with",
         );
     };
-    let permit = match ctx.pace.admit("").await {
+    let permit = match ctx.pace.admit(what.1).await {
         Ok(permit) => permit,
         Err(wait) => {
             let mut held = answers(Vec::new(), Delivery::HeldBack, "our call budget is used up");
@@ -129,7 +143,7 @@ async fn once(ctx: &Ctx, on: On, flight: &Flight, build: impl Fn() -> Option<Out
         return held;
     }
     flight.mark_sent().await;
-    let (mut got, class) = send(ctx, on, outgoing).await;
+    let (mut got, class) = send(ctx, what, outgoing).await;
     if class == Some(ErrorClass::AppMisconfigured)
         && ctx.app.switch_secret()
         && let Some(outgoing) = build()
@@ -138,16 +152,16 @@ async fn once(ctx: &Ctx, on: On, flight: &Flight, build: impl Fn() -> Option<Out
             connector = ctx.spec.id,
             "the platform refused our client secret; trying the other one"
         );
-        (got, _) = send(ctx, on, outgoing).await;
+        (got, _) = send(ctx, what, outgoing).await;
     }
     drop(permit);
     got
 }
 
-async fn send(ctx: &Ctx, on: On, outgoing: Outgoing) -> (Answers, Option<ErrorClass>) {
+async fn send(ctx: &Ctx, (on, grant): (On, &str), outgoing: Outgoing) -> (Answers, Option<ErrorClass>) {
     match ctx.send(outgoing, TOKEN_BODY, CALL).await {
         Sent::Answered(answer) => {
-            let (error, _) = ctx.judge("", on, &answer).await;
+            let (error, _) = ctx.judge(grant, on, &answer).await;
             (
                 answers(vec![answer], Delivery::Answered, ""),
                 error.map(|error| error.class()),

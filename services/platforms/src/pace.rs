@@ -21,6 +21,9 @@ const FIRST_BREAK: Duration = Duration::from_secs(5);
 const LONGEST_BREAK: Duration = Duration::from_secs(60);
 /// Longest time that a probe is waited for.
 const PROBE_MS: i64 = 30_000;
+/// Grants that the token endpoint limits at the same time before that counts as the app's limit, and for how long it does.
+const STORM: usize = 3;
+const STORM_BREAK: Duration = Duration::from_secs(60);
 /// Longest wait for one of the calls in flight to end.
 const QUEUE: Duration = Duration::from_secs(10);
 
@@ -51,6 +54,8 @@ pub(crate) struct Pace {
 struct State {
     /// Until when nobody is called for a subject; the empty one is the app.
     holds: HashMap<String, i64>,
+    /// Grants that the token endpoint limits, until when that may be part of a storm.
+    limited: HashMap<String, i64>,
     trouble: u32,
     breaks: u32,
     open_until_ms: i64,
@@ -147,6 +152,24 @@ impl Pace {
             state.holds.insert(who.to_owned(), until);
         }
         let _ = self.shared.put(&self.hold_key(who), &until.to_be_bytes(), wait).await;
+    }
+
+    /// The token endpoint limits a grant: that one waits. When it limits several at a time it means all of us.
+    pub(crate) async fn limited(&self, grant: &str, wait: Duration) {
+        if !grant.is_empty() {
+            self.hold(Whom::Subject, grant, wait).await;
+        }
+        let (now_ms, pause) = (self.clock.now_ms(), wait.min(STORM_BREAK));
+        let storm = {
+            let mut state = self.state();
+            state.limited.retain(|_, until| *until > now_ms);
+            let until = now_ms + i64::try_from(pause.as_millis()).unwrap_or(0);
+            state.limited.insert(grant.to_owned(), until);
+            state.limited.len() >= STORM
+        };
+        if storm {
+            self.hold(Whom::App, "", pause).await;
+        }
     }
 
     /// Learns from a call that was let through.

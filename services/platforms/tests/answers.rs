@@ -71,6 +71,38 @@ async fn h4_a_storm_of_limits_reaches_the_platform_once_and_leaves_others_alone(
 }
 
 #[tokio::test]
+async fn h4_one_grants_limit_holds_nobody_else_back_until_it_is_a_storm() {
+    let world = World::start().await;
+    let (ada, bo) = (
+        world.connect("x", json!({ "person": "ada" })).await,
+        world.connect("x", json!({ "person": "bo" })).await,
+    );
+    let limit = json!({ "kind": "rate_limit", "retry_after": "absurd" });
+    refused(under(&world, &ada.credential, limit.clone()).await);
+    let bo = lives(&world, &bo.credential).await;
+    world.connect("x", json!({ "person": "ada" })).await;
+    // Many at a time: that is us.
+    let storm = json!({ "platform": "x", "operation": "refresh", "effect": limit });
+    world.control("switches", storm).await;
+    let before = world.asked("refresh").await.len();
+    for number in 0..10 {
+        let other = Credential {
+            refresh_token: format!("SBXr{number}"),
+            ..bo.clone()
+        };
+        world.refresh("x", &format!("att_{number}"), &other).await;
+    }
+    let sent = world.asked("refresh").await.len() - before;
+    assert!((1..=3).contains(&sent), "{sent} of 10 were sent");
+    let held = world.refresh("x", "att_bo", &bo).await;
+    assert_eq!(held.delivery(), Delivery::HeldBack);
+    assert!(
+        held.retry_after_ms <= 60_000,
+        "the app is held for a minute, not for an hour"
+    );
+}
+
+#[tokio::test]
 async fn h11_an_odd_life_does_not_cost_the_token_that_comes_with_it() {
     let world = World::start().await;
     let mut held = world.connect("x", json!({ "person": "ada" })).await.credential;

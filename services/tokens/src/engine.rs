@@ -161,6 +161,7 @@ pub struct Flights(Arc<Mutex<State>>);
 struct State {
     flights: HashMap<String, CancellationToken>,
     attempts: HashSet<String>,
+    ended: HashSet<String>,
 }
 
 /// A piece of work; it ends when it is dropped.
@@ -219,6 +220,21 @@ impl Flights {
     pub fn run(&self, attempt_id: &str) -> Running {
         self.state().attempts.insert(attempt_id.to_owned());
         Running(self.clone(), attempt_id.to_owned())
+    }
+
+    /// Notes that an attempt's call is over and brought no answer: nothing of it runs any more.
+    pub fn end_call(&self, attempt_id: &str) {
+        self.state().ended.insert(attempt_id.to_owned());
+    }
+
+    /// Is an attempt's call known to be over?
+    pub fn call_ended(&self, attempt_id: &str) -> bool {
+        self.state().ended.contains(attempt_id)
+    }
+
+    /// Forgets what was noted of an attempt's call.
+    pub fn forget_call(&self, attempt_id: &str) {
+        self.state().ended.remove(attempt_id);
     }
 
     /// Is a task of this process at this attempt?

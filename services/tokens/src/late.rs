@@ -44,8 +44,8 @@ impl Engine {
         let over = self.now() >= attempt.deadline_at_ms.saturating_add(millis(OVER));
         match self.answered(attempt, &stored).await? {
             Found::Settled(_) => Ok(()),
-            Found::NotSent | Found::Silence if over => self.store.end_late(attempt, "silent").await,
-            Found::NotSent | Found::Silence | Found::Away => Ok(()),
+            Found::NotSent | Found::Ended | Found::Silence if over => self.store.end_late(attempt, "silent").await,
+            Found::NotSent | Found::Ended | Found::Silence | Found::Away => Ok(()),
         }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) enum Found {
     NotSent,
     /// A call was made, and there is no answer of it so far.
     Silence,
+    /// A call was made and is over; there will be no answer of it.
+    Ended,
     /// platforms could not be asked.
     Away,
 }
@@ -172,13 +174,14 @@ impl Engine {
         if !self.store.replace(attempt, &retry, self.now()).await? {
             return Ok(Next::Done);
         }
+        self.flights.forget_call(&attempt.id);
         note(attempt, grant, "no answer", None);
         metrics::counter!("tokens_takeovers_total", "connector" => grant.connector.clone()).increment(1);
         tracked(&retry, self.perform(&retry, stored, traits)).await
     }
 
-    /// Our own attempt whose answer did not come in time: it may have come since. After the deadline nobody sends it any more, so
-    /// one that platforms has not heard of by then never was sent, and nothing has to be feared of it.
+    /// Our own attempt whose answer did not come in time: it may have come since. After the deadline nobody sends it any more: one
+    /// that platforms has not heard of by then never was sent, and one whose call we saw end has nothing that still runs.
     async fn ask_again(&self, attempt: &Attempt) -> Result<Next, Error> {
         let _running = self.flights.run(&attempt.id);
         let stored = self.store.grant(&attempt.workspace_id, &attempt.grant_id).await?;
@@ -186,8 +189,8 @@ impl Engine {
         let over = self.now() >= attempt.deadline_at_ms;
         match self.answered(attempt, &stored).await? {
             Found::Settled(next) => Ok(next),
-            Found::NotSent if over => self.carry_on(attempt, &stored, &Found::NotSent).await,
-            Found::NotSent | Found::Silence | Found::Away => Ok(Next::Done),
+            found @ (Found::NotSent | Found::Ended) if over => self.carry_on(attempt, &stored, &found).await,
+            Found::NotSent | Found::Ended | Found::Silence | Found::Away => Ok(Next::Done),
         }
     }
 
@@ -203,6 +206,7 @@ impl Engine {
         };
         match arrival(answers.delivery()) {
             Arrival::NotSent => return Ok(Found::NotSent),
+            Arrival::Unknown if self.flights.call_ended(&attempt.id) => return Ok(Found::Ended),
             Arrival::Unknown => return Ok(Found::Silence),
             Arrival::Answered => {}
         }

@@ -239,7 +239,13 @@ impl Engine {
                     answers.set_delivery(Delivery::Unknown);
                     return answers;
                 }
-                Ok(answers) => return answers,
+                Ok(answers) => {
+                    // One call, and platforms saw its end.
+                    if answers.delivery() == Delivery::Unknown && !troubled {
+                        self.flights.end_call(&attempt.id);
+                    }
+                    return answers;
+                }
                 Err(error) if Instant::now() >= give_up => {
                     tracing::warn!(attempt = attempt.id, %error, "platforms did not come back in time");
                     let reason = "platforms was not reachable".to_owned();

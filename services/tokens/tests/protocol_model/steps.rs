@@ -51,6 +51,13 @@ impl Model {
                 });
             } else if ours && answered {
                 steps.take("ask again", who, |world| self.find(world, who, at));
+            } else if ours && world.attempts[at].row == Row::Unknown && !world.attempts[at].in_flight() {
+                // Whoever saw its call end does not wait for the takeover, only for the deadline.
+                if world.attempts[at].age > 0 {
+                    steps.take("go on with what ended", who, |world| {
+                        world.tasks[who] = Task::Waiting(u8::try_from(at).unwrap(), Asking::Adopted);
+                    });
+                }
             }
         }
         for (at, attempt) in world.attempts.iter().enumerate() {

@@ -112,8 +112,7 @@ async fn h7_an_answer_after_61_seconds_is_applied_to_the_attempt_that_was_unknow
     each(|hub| async move {
         let account = hub.connect("demo", "rotating", "ada").await.remove(0);
         hub.pass(3 * HOUR);
-        let (open, gate) = watch::channel(false);
-        hub.fake.next(Act::RenewLate(gate));
+        let open = hub.fake.next_unseen();
         assert!(hub.token(&account).await.is_err());
         for _ in 0..5 {
             hub.pass(Duration::from_secs(16));
@@ -124,6 +123,26 @@ async fn h7_an_answer_after_61_seconds_is_applied_to_the_attempt_that_was_unknow
         hub.swept(&account, |grant| grant.generation == 2).await;
         assert_eq!((hub.count(UNKNOWN).await, hub.fake.calls()), (0, (1, 0)));
         assert!(hub.token(&account).await.is_ok());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h6_a_call_that_was_seen_to_end_without_an_answer_is_tried_once_more_after_its_deadline() {
+    each(|hub| async move {
+        let account = hub.connect("demo", "rotating", "ada").await.remove(0);
+        hub.pass(HOUR + HOUR / 2);
+        hub.fake.next(Act::Drop);
+        assert_eq!(hub.tokens.token_for(&account, 3_600).await.unwrap().generation, 1);
+        for _ in 0..3 {
+            hub.pass(Duration::from_secs(16));
+            assert_eq!(hub.tokens.token_for(&account, 3_600).await.unwrap().generation, 1);
+        }
+        assert_eq!((hub.count(UNKNOWN).await, hub.fake.calls()), (1, (0, 0)));
+        // The platform never saw it: one try, and nothing was lost.
+        hub.pass(Duration::from_secs(16));
+        hub.swept(&account, |grant| grant.generation == 2).await;
+        assert_eq!((hub.count(UNKNOWN).await, hub.fake.calls()), (0, (1, 0)));
     })
     .await;
 }

@@ -22,8 +22,8 @@ pub(crate) enum Act {
     RenewAfter(watch::Receiver<bool>),
     /// Renews, and the answer is lost on the way.
     RenewInSilence,
-    /// Says nothing, and renews all the same once the gate is opened: the answer is kept.
-    RenewLate(watch::Receiver<bool>),
+    /// The connection ends before the platform has seen anything.
+    Drop,
     /// Answers with a page that nobody can read.
     Garbage,
     /// Refuses with this class.
@@ -57,6 +57,8 @@ pub(crate) struct Truth {
     pub(crate) reads_fail: bool,
     /// So many calls for a refresh break before platforms has taken anything in.
     pub(crate) breaks: usize,
+    /// So many calls for a refresh break once it is under way.
+    pub(crate) cuts: usize,
     /// Revocations wait for this to be opened; then all tokens of the user end that there are.
     pub(crate) revoke_gate: Option<watch::Receiver<bool>>,
     /// Access tokens numbered up to this have ended, by user.
@@ -165,6 +167,15 @@ impl Fake {
         }
     }
 
+    /// The next call renews once the gate is opened, and whoever made it loses sight of it.
+    pub(crate) fn next_unseen(&self) -> watch::Sender<bool> {
+        let (open, gate) = watch::channel(false);
+        let mut truth = self.truth();
+        truth.acts.push_back(Act::RenewAfter(gate));
+        (truth.cuts, truth.impatient) = (1, true);
+        open
+    }
+
     /// The one-time number in an access token.
     fn number(token: &str) -> usize {
         token
@@ -206,7 +217,7 @@ impl Fake {
         Some(format!("renewed {user} {number}"))
     }
 
-    async fn act(&self, id: &str, sent: &Credential) -> Answers {
+    async fn act(&self, sent: &Credential) -> Answers {
         let act = self.truth().acts.pop_front().unwrap_or(Act::Renew);
         let or_refused =
             |body: Option<String>| body.unwrap_or_else(|| format!("refused {}", ErrorClass::Revoked as i32));
@@ -220,15 +231,7 @@ impl Fake {
                 self.rotate(sent);
                 silence()
             }
-            Act::RenewLate(mut gate) => {
-                let (fake, id, sent) = (self.clone(), id.to_owned(), sent.clone());
-                tokio::spawn(async move {
-                    gate.wait_for(|open| *open).await.unwrap();
-                    let answers = Self::answered(&or_refused(fake.rotate(&sent)));
-                    fake.truth().kept.insert(id, answers);
-                });
-                silence()
-            }
+            Act::Drop => silence(),
             Act::Garbage => Self::answered("<html>Attention required</html>"),
             Act::Refuse(class) => {
                 self.truth().refreshes += 1;
@@ -360,7 +363,7 @@ impl PlatformsService for Fake {
         // Detached, as in the real one: a caller that dies does not take the answer with it.
         let fake = self.clone();
         let working = tokio::spawn(async move {
-            let answers = fake.act(&id, &message.credential.unwrap_or_default()).await;
+            let answers = fake.act(&message.credential.unwrap_or_default()).await;
             if answers.delivery() == Delivery::Answered {
                 fake.truth().kept.insert(id.clone(), answers.clone());
             }
@@ -371,6 +374,10 @@ impl PlatformsService for Fake {
             let _ = done.send(true);
             answers
         });
+        if let Some(left) = { self.truth().cuts.checked_sub(1) } {
+            self.truth().cuts = left;
+            return Err(Status::unavailable("cut"));
+        }
         Ok(Response::new(RefreshResponse {
             answers: Some(working.await.unwrap()),
         }))

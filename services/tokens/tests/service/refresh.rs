@@ -134,8 +134,8 @@ async fn h6_silence_is_unknown_blocks_others_and_leads_to_one_retry_and_then_to_
         // Nobody tries while an answer may still come.
         assert!(hub.token(&account).await.is_err());
         assert_eq!(hub.fake.truth().refreshes, 1);
-        // After a quarter of an hour, one retry: the platform had rotated, so the token is lost, and this is noticed.
-        hub.pass(Duration::from_secs(901));
+        // Its call is over, so after its deadline one retry: the platform had rotated, the token is lost, and this is noticed.
+        hub.pass(Duration::from_secs(61));
         let grant = hub.swept(&account, |grant| grant.state() == GrantState::Dead).await;
         assert_eq!(grant.dead.unwrap().class(), ErrorClass::Revoked);
         let causes: Vec<_> = hub

@@ -6,7 +6,6 @@ use proto::common::v1::ErrorClass;
 use proto::tokens::v1::{AttachRequest, DetachRequest, GrantState};
 use tokio::sync::watch;
 
-use crate::fake::Act;
 use crate::hub::{Hub, each};
 
 async fn detach(hub: &Hub, account: &str) {
@@ -67,8 +66,7 @@ async fn r17_an_answer_that_the_backup_waited_for_is_tried_and_not_trusted() {
     each(|mut hub| async move {
         let account = hub.connect("demo", "rotating", "ada").await.remove(0);
         hub.pass(Duration::from_secs(3 * 3_600));
-        let (open, gate) = watch::channel(false);
-        hub.fake.next(Act::RenewLate(gate));
+        let open = hub.fake.next_unseen();
         assert!(hub.token(&account).await.is_err());
         open.send(true).unwrap();
         let kept = std::time::Instant::now() + Duration::from_secs(10);
