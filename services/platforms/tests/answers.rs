@@ -80,7 +80,8 @@ async fn h4_one_grants_limit_holds_nobody_else_back_until_it_is_a_storm() {
     let limit = json!({ "kind": "rate_limit", "retry_after": "absurd" });
     refused(under(&world, &ada.credential, limit.clone()).await);
     let bo = lives(&world, &bo.credential).await;
-    world.connect("x", json!({ "person": "ada" })).await;
+    // Another sign-in, which is of nobody yet.
+    world.connect("x", json!({ "person": "ada", "action": "allow" })).await;
     // Many at a time: that is us.
     let storm = json!({ "platform": "x", "operation": "refresh", "effect": limit });
     world.control("switches", storm).await;
