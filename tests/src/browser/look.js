@@ -17,6 +17,8 @@ const find = (css, text) => [...document.querySelectorAll(css)].filter((one) => 
 const short = (one) => one ? `<${one.tagName.toLowerCase()}${one.id ? `#${one.id}` : ""}.${one.className?.baseVal ?? one.className}>` : "nothing";
 /** Where a finger would meet the first such element; says so when something else lies there. */
 const point = (css, text) => {
+  // Nobody is faster than the page's scripts.
+  if (document.readyState !== "complete") return { wrong: "still loading" };
   const one = find(css, text)[0];
   if (!one) return { wrong: "not there" };
   const middle = () => {

@@ -26,9 +26,9 @@ async fn c44_c45_c46_disconnecting_asks_by_name_says_what_it_means_and_can_be_le
                 page.see(".ask h2", "Disconnect Oldfield Antiques on Facebook?").await?;
                 ensure!(page.texts(".ask .bullets li").await? == FACTS);
                 if leave == "Cancel" {
-                    page.press(".ask .btn", leave).await?
+                    page.press(".ask .btn", leave).await?;
                 } else {
-                    page.key(leave).await?
+                    page.key(leave).await?;
                 }
                 page.gone(".ask", "").await?;
                 ensure!(
