@@ -146,7 +146,7 @@ impl Ctx {
             let app_wide = whom == Whom::App || error.is_some_and(|error| matches!(error.code.as_str(), "4" | "341"));
             match on {
                 _ if app_wide => self.pace.hold(Whom::App, subject, wait).await,
-                On::Api => self.pace.hold(whom, subject, wait).await,
+                On::Api | On::App => self.pace.hold(whom, subject, wait).await,
                 On::Code | On::Refresh => self.pace.limited(subject, wait).await,
             }
         }
