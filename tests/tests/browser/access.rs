@@ -1,88 +1,10 @@
 //! 64: by screen reader, by keyboard, without motion, in the system's colours, enlarged.
 
 use anyhow::ensure;
-use harness::{Outcome, Screen, Stage, Tab, in_browser};
+use harness::{Outcome, Screen, Tab, in_browser};
 use serde_json::json;
 
 use super::steps::{PAGE, allow, amber_page, card, five, green_page, on_card, recheck};
-
-/// Every page and dialog, one after the other, through axe.
-async fn all_states(stage: &Stage, screen: Screen, scheme: &str) -> Outcome {
-    let hub = &stage.hub;
-    hub.plan("antiques", "starter").await?;
-    let owner = stage.owner("antiques").await?;
-    let amber = amber_page(hub, &owner.api).await?;
-    owner.api.connect_one(&hub.sandbox, "instagram", "ada").await?;
-    let page = owner.tab(screen).await?;
-    page.forgive("status of 404");
-    page.prefers(&[("prefers-color-scheme", scheme)]).await?;
-    let details = format!("/connections?account={amber}");
-    let composer = format!("/composer?social_account_id={amber}");
-    let support = format!("/support?account={amber}&problem=permission_missing");
-    for path in [
-        "/connections",
-        &details,
-        "/overview",
-        "/composer",
-        &composer,
-        "/notifications",
-        "/billing",
-        &support,
-        "/connections/none",
-        "/oauth/return/none",
-        "/gallery",
-        "/gallery?locale=ar",
-        "/api/v1/docs",
-        "/connections?q=nothing",
-    ] {
-        page.goto(path).await?;
-        page.until("!document.querySelector('[aria-busy=true]:not(.gallery *)')")
-            .await?;
-        page.is_accessible(&format!("{path} {scheme}")).await?;
-    }
-    page.goto("/connections").await?;
-    for (css, text) in [
-        (on_card(&amber, ".btn"), "Disconnect"),
-        (".tile .btn".into(), "Connect TikTok"),
-        (".tile .btn".into(), "Connect Instagram"),
-    ] {
-        page.press(&css, text).await?;
-        page.see(".ask h2", "").await?;
-        page.is_accessible(&format!("{text} {scheme}")).await?;
-        page.key("Escape").await?;
-        page.gone(".ask", "").await?;
-    }
-    page.press(
-        if screen == Screen::Desk {
-            ".foot summary"
-        } else {
-            ".tabs summary"
-        },
-        "",
-    )
-    .await?;
-    page.is_accessible(&format!("menu {scheme}")).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn c64_axe_finds_nothing_on_a_desk_in_light() -> Outcome {
-    in_browser(async |stage| all_states(stage, Screen::Desk, "light").await).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn c64_axe_finds_nothing_on_a_desk_in_dark() -> Outcome {
-    in_browser(async |stage| all_states(stage, Screen::Desk, "dark").await).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn c64_axe_finds_nothing_on_a_phone_in_light() -> Outcome {
-    in_browser(async |stage| all_states(stage, Screen::Phone, "light").await).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn c64_axe_finds_nothing_on_a_phone_in_dark() -> Outcome {
-    in_browser(async |stage| all_states(stage, Screen::Phone, "dark").await).await
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn c64_axe_finds_nothing_in_what_comes_and_goes() -> Outcome {

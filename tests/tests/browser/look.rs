@@ -1,5 +1,6 @@
-//! Pictures of every page and state in `target/browser`, for people to look at, and in `numbers.txt` beside them what the
-//! page feels like here: largest paint, shifts of layout, and the time from an event to its paint.
+//! Every page and state on both screens, in light and dark: axe finds nothing, and a picture of each is in `target/browser` for
+//! people to look at. In `numbers.txt` beside them is what the page feels like here: largest paint, shifts of layout, and
+//! the time from an event to its paint.
 
 use std::fmt::Write as _;
 
@@ -7,7 +8,7 @@ use anyhow::ensure;
 use harness::{Outcome, Screen, Stage, Tab, in_browser};
 use serde_json::json;
 
-use super::steps::{PAGE, amber_page, on_card, recheck, schedule};
+use super::steps::{amber_page, on_card, recheck, schedule};
 
 const WATCH: &str = r"
     window.largest = 0; window.moved = 0;
@@ -45,11 +46,22 @@ async fn furnish(stage: &Stage) -> anyhow::Result<String> {
     Ok(amber)
 }
 
+/// A picture of what is there now, once it is at rest, and axe over it.
+async fn look(tab: &Tab, name: &str) -> Outcome {
+    tab.until("!document.querySelector('[aria-busy=true]:not(.gallery *)')")
+        .await?;
+    tab.until("document.getAnimations().every((one) => one.effect.getComputedTiming().iterations > 1)")
+        .await?;
+    tab.photograph(name).await?;
+    tab.is_accessible(name).await
+}
+
 async fn pages(tab: &Tab, amber: &str, name: &str) -> Outcome {
     for (what, path) in [
         ("connections", "/connections".to_owned()),
         ("details", format!("/connections?account={amber}")),
         ("overview", "/overview".into()),
+        ("composer-empty", "/composer".into()),
         ("composer", format!("/composer?social_account_id={amber}")),
         ("notifications", "/notifications".into()),
         ("plans", "/billing".into()),
@@ -60,45 +72,79 @@ async fn pages(tab: &Tab, amber: &str, name: &str) -> Outcome {
         ("api", "/api/v1/docs".into()),
         ("expired", "/oauth/return/none".into()),
         ("not-found", "/connections/none".into()),
+        ("no-match", "/connections?q=nothing".into()),
+        ("gallery", "/gallery".into()),
+        ("gallery-arabic", "/gallery?locale=ar".into()),
     ] {
         tab.goto(&path).await?;
-        tab.until("!document.querySelector('[aria-busy=true]') && document.getAnimations().length === 0")
-            .await?;
-        tab.photograph(&format!("{name}/{what}")).await?;
-    }
-    tab.goto("/connections").await?;
-    tab.photograph_all(&format!("{name}/connections-whole")).await?;
-    tab.press(&on_card(amber, ".btn"), "Disconnect").await?;
-    tab.see(".ask h2", PAGE).await?;
-    tab.until("document.getAnimations().length === 0").await?;
-    tab.photograph(&format!("{name}/disconnect")).await?;
-    for (what, path) in [("gallery", "/gallery"), ("gallery-arabic", "/gallery?locale=ar")] {
-        tab.goto(path).await?;
-        tab.photograph_all(&format!("{name}/{what}")).await?;
+        look(tab, &format!("{name}/{what}")).await?;
+        if what.starts_with("gallery") || what == "connections" {
+            tab.photograph_all(&format!("{name}/{what}-whole")).await?;
+        }
     }
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn pictures_of_every_state_are_taken() -> Outcome {
+async fn dialogs(tab: &Tab, amber: &str, name: &str) -> Outcome {
+    tab.goto("/connections").await?;
+    for (what, css, text) in [
+        ("disconnect", on_card(amber, ".btn"), "Disconnect"),
+        ("instagram", ".tile .btn".into(), "Connect Instagram"),
+    ] {
+        tab.press(&css, text).await?;
+        tab.see(".ask h2", "").await?;
+        look(tab, &format!("{name}/{what}")).await?;
+        tab.key("Escape").await?;
+        tab.gone(".ask", "").await?;
+    }
+    let menu = if tab.screen() == Screen::Desk {
+        ".foot summary"
+    } else {
+        ".tabs summary"
+    };
+    tab.press(menu, "").await?;
+    look(tab, &format!("{name}/menu")).await
+}
+
+/// Everything on one screen in one scheme.
+async fn everything(screen: Screen, scheme: &str) -> Outcome {
     in_browser(async |stage| {
         let amber = furnish(stage).await?;
-        let owner = stage.owner("agency").await?;
-        for screen in Screen::ALL {
-            for scheme in ["light", "dark"] {
-                let tab = owner.tab(screen).await?;
-                tab.forgive("status of 404");
-                tab.prefers(&[("prefers-color-scheme", scheme)]).await?;
-                pages(&tab, &amber, &format!("{screen:?}-{scheme}").to_lowercase()).await?;
-                tab.close().await?;
-            }
-        }
-        let empty = stage.owner("empty").await?.open(Screen::Desk, "/connections").await?;
-        let picture = empty.photograph("desk-light/empty").await?;
-        ensure!(picture.metadata()?.len() > 1000, "an empty picture");
-        Ok(())
+        let name = format!("{screen:?}-{scheme}").to_lowercase();
+        let tab = stage.owner("agency").await?.tab(screen).await?;
+        tab.forgive("status of 404");
+        tab.prefers(&[("prefers-color-scheme", scheme)]).await?;
+        pages(&tab, &amber, &name).await?;
+        dialogs(&tab, &amber, &name).await?;
+        let small = stage.owner("small").await?.tab(screen).await?;
+        small.prefers(&[("prefers-color-scheme", scheme)]).await?;
+        small.goto("/connections").await?;
+        look(&small, &format!("{name}/empty")).await?;
+        small.press(".tile .btn", "Connect TikTok").await?;
+        small.see(".ask h2", "").await?;
+        look(&small, &format!("{name}/plan-prompt")).await
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c64_axe_finds_nothing_on_a_desk_in_light() -> Outcome {
+    everything(Screen::Desk, "light").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c64_axe_finds_nothing_on_a_desk_in_dark() -> Outcome {
+    everything(Screen::Desk, "dark").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c64_axe_finds_nothing_on_a_phone_in_light() -> Outcome {
+    everything(Screen::Phone, "light").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c64_axe_finds_nothing_on_a_phone_in_dark() -> Outcome {
+    everything(Screen::Phone, "dark").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
