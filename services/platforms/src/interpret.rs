@@ -12,6 +12,8 @@ use crate::spec::{DAY, Spec};
 
 /// Replies count whole seconds from a moment that we guess: an end that moved by less than this did not move.
 const SAME_END_MS: i64 = 60_000;
+/// What rounding makes of one and the same lifetime.
+const SECOND_MS: i64 = 1_000;
 
 /// What answers amount to.
 pub(crate) struct Outcome {
@@ -71,10 +73,12 @@ pub(crate) fn interpret(spec: &'static Spec, answers: &Answers, previous: Option
     }
 }
 
-/// Whether the end moved. Another token with a whole new life counts as well: the one before may have been as young.
+/// Whether the end moved. Another token with a whole new life counts as well, the platform's usual one or that of the token
+/// before, which may have been as young.
 fn extended(spec: &Spec, previous: &Credential, renewed: &Credential) -> bool {
+    let life = |of: &Credential| of.access_expires_at_ms - of.issued_at_ms;
     let another = previous.access_token != renewed.access_token;
-    let whole = renewed.access_expires_at_ms - renewed.issued_at_ms >= spec.default_lifetime_ms - DAY;
+    let whole = life(renewed) >= spec.default_lifetime_ms - DAY || life(renewed) > life(previous) - SECOND_MS;
     previous.access_expires_at_ms == 0
         || renewed.access_expires_at_ms > previous.access_expires_at_ms + SAME_END_MS
         || (another && whole)

@@ -24,6 +24,8 @@ use crate::store::grants::{Attached, Stored};
 use crate::vault::Place;
 use memory::Entry;
 
+/// Problem of a destination that the person has lost.
+const ROLE_LOST: &str = "platform_role_lost";
 /// Longest that a reader waits for a renewal while the stored token is still valid.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Kept back of the caller's time for the way home.
@@ -121,6 +123,11 @@ impl Engine {
         }
         if end(grant).is_some_and(|end| end <= self.now()) {
             return Err(Error::Dead(expired()));
+        }
+        // What remains would be the person's token: nothing of the destination is done with that.
+        if account.sealed_derived.is_none() && account.problem == ROLE_LOST {
+            let why = "the person has no role there any more";
+            return Err(Error::Dead(Refusal::new(ErrorClass::RoleLost, ROLE_LOST, why)));
         }
         let entry = Arc::new(self.entry(wish, &stored, &account, asked_at)?);
         self.memory.keep(&entry);

@@ -8,7 +8,7 @@ use proto::platforms::v1::Destination;
 use crate::Error;
 use crate::engine::Engine;
 use crate::model::schedule::can_inspect;
-use crate::model::sight::Sight;
+use crate::model::sight::{Sight, View};
 use crate::model::{Grant, Refusal};
 use crate::refresh::Why;
 use crate::store::grants::{Attached, Stored};
@@ -43,6 +43,8 @@ impl Engine {
         metrics::counter!("tokens_checks_total", "connector" => grant.connector.clone(), "seen" => word(&sight))
             .increment(1);
         match sight {
+            // A role that came back brings a token with it; deriving says all that a check says.
+            Sight::Works(view) if self.lacks_a_token(grant, &view).await? => self.derive(grant).await?,
             Sight::Works(view) => {
                 let traits = self.platforms.traits(&grant.connector).await?;
                 let rules = self.rules(&traits);
@@ -58,6 +60,14 @@ impl Engine {
         }
         self.spread(grant_id).await;
         Ok(())
+    }
+
+    /// The platform gives a token to a destination that we have none of.
+    async fn lacks_a_token(&self, grant: &Grant, view: &View) -> Result<bool, Error> {
+        let accounts = self.store.attached(&grant.workspace_id, &grant.id).await?;
+        Ok(accounts
+            .iter()
+            .any(|account| account.sealed_derived.is_none() && view.own_tokens.contains(&account.platform_account_id)))
     }
 
     /// The platform refused the access token. Where a refresh token may still heal it, one refresh tells; else it is over.

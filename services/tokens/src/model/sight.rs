@@ -30,6 +30,8 @@ pub struct View {
     pub data_access_expires_at_ms: i64,
     /// What may be published to: platform account id, can publish, problem.
     pub destinations: Vec<(String, bool, String)>,
+    /// Destinations that the platform gives tokens of their own for: platform account ids.
+    pub own_tokens: Vec<String>,
 }
 
 impl Sight {
@@ -62,6 +64,12 @@ impl Sight {
                         problem,
                     )
                 })
+                .collect(),
+            own_tokens: found
+                .destinations
+                .iter()
+                .filter(|destination| !destination.derived_token.is_empty())
+                .map(|destination| destination.platform_account_id.clone())
                 .collect(),
         })
     }

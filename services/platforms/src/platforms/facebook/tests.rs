@@ -135,6 +135,28 @@ fn a_reply_that_does_not_move_the_end_is_a_failed_attempt() {
 }
 
 #[test]
+fn short_lived_tokens_are_extended_by_a_whole_new_life_however_soon() {
+    let (minute, day) = (60_000, 86_400_i64);
+    let previous = Credential {
+        access_token: "SBXEAAlong0001".into(),
+        issued_at_ms: SENT - minute,
+        access_expires_at_ms: SENT - minute + 3 * DAY,
+        ..Credential::default()
+    };
+    let renewed = |token: &str, seconds: i64| {
+        let reply = answer("refresh", 200, &json!({"access_token": token, "expires_in": seconds}));
+        Facebook
+            .interpret(&answers(vec![reply]), Some(&previous))
+            .result
+            .is_ok()
+    };
+    assert!(renewed("SBXEAAlong0002", 3 * day));
+    // The end is where it was, whatever the token is called.
+    assert!(!renewed("SBXEAAlong0002", 3 * day - 60) && !renewed("SBXEAAlong0002", 3 * day - 2));
+    assert!(!renewed("SBXEAAlong0001", 3 * day));
+}
+
+#[test]
 fn a_post_is_read_with_everything_the_card_shows() {
     let answer = json!({"data": [{"id": "104000000000001_555000000000001", "message": "Fresh bread at 7.", "created_time": "2026-11-20T06:55:00+0000",
         "permalink_url": "https://www.facebook.com/p", "full_picture": "https://example.test/b.jpg", "shares": {"count": 3},
