@@ -8,14 +8,14 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use futures_util::future::try_join_all;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use kit::grpc::Context;
+use kit::grpc::{Context, check_health};
 use kit::shared::Shared;
 use kit::{Code, Common, config};
-use proto::entitlements::v1::ListPlansRequest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -115,20 +115,16 @@ async fn problem_kind(Path(code): Path<String>) -> Redirect {
     Redirect::to(&format!("/api/v1/docs#problem-{code}"))
 }
 
-/// Ready when the services answer: platforms and plans are what every page needs.
+/// Ready when all services say that they can do their work.
 async fn ready(State(app): State<App>) -> Response {
     if app.shutdown.is_cancelled() {
         return Problem::new(Code::Unavailable, "going down").into_response();
     }
     let context = Context::background().within(Duration::from_secs(2));
-    let plans = app
-        .entitlements()
-        .list_plans(context.request(ListPlansRequest {}))
-        .await;
-    match (plans, app.catalogue().await) {
-        (Ok(_), Ok(_)) => "ready".into_response(),
-        (Err(status), _) => Problem::from(status).into_response(),
-        (_, Err(problem)) => problem.into_response(),
+    let asked = app.peers.iter().map(|peer| check_health(peer.clone(), &context));
+    match try_join_all(asked).await {
+        Ok(_) => "ready".into_response(),
+        Err(failure) => Problem::from(failure).into_response(),
     }
 }
 

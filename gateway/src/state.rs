@@ -47,6 +47,8 @@ pub struct Inner {
     pub config: Section,
     /// `[links]`
     pub links: Arc<Links>,
+    /// All services, for asking whether they can do their work.
+    pub(crate) peers: [Client; 4],
     /// How people are recognised.
     pub auth: Auth,
     /// Limits over all gateways.
@@ -110,14 +112,17 @@ impl App {
         let peers = &parts.common.peers;
         let csp = content_security_policy(&parts.config, parts.common.dev());
         let client = |urls: &str| kit::grpc::client(&parts.common, kit::grpc::GATEWAY, urls);
-        let accounts = AccountsServiceClient::new(client(&peers.accounts));
-        let entitlements = EntitlementsServiceClient::new(client(&peers.entitlements));
+        let peers = [&peers.accounts, &peers.entitlements, &peers.platforms, &peers.tokens].map(|urls| client(urls));
+        let [accounts, entitlements, platforms, tokens] = peers.clone();
+        let accounts = AccountsServiceClient::new(accounts);
+        let entitlements = EntitlementsServiceClient::new(entitlements);
         Self(Arc::new(Inner {
             answers: Answers::new(accounts.clone(), entitlements.clone(), parts.common.clock.clone()),
             accounts,
             entitlements,
-            platforms: PlatformsServiceClient::new(client(&peers.platforms)),
-            tokens: TokensServiceClient::new(client(&peers.tokens)),
+            platforms: PlatformsServiceClient::new(platforms),
+            tokens: TokensServiceClient::new(tokens),
+            peers,
             streams: Places::new(parts.config.streams_per_person),
             catalogue: RwLock::default(),
             reading: Mutex::default(),

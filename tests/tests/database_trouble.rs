@@ -158,6 +158,24 @@ async fn nothing_starts(hub: &Cluster, person: &str, id: &str) -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn l5_a_hub_without_its_database_is_alive_and_not_ready() -> Outcome {
+    separate_processes_as(Layout::proxied(), &[], async |hub, processes| {
+        let says = async |path: &str| -> anyhow::Result<u16> {
+            Ok(reqwest::get(format!("{}{path}", hub.url())).await?.status().as_u16())
+        };
+        let proxy = &processes.proxies()?.database;
+        proxy.down();
+        let unready = async || Ok((says("/readyz").await? == 503).then_some(()));
+        eventually_within(Duration::from_secs(30), "it says that it is not ready", unready).await?;
+        ensure!(says("/healthz").await? == 200, "it would be restarted for nothing");
+        proxy.release();
+        let ready = async || Ok((says("/readyz").await? == 200).then_some(()));
+        eventually_within(Duration::from_secs(30), "it is ready again", ready).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn v2_r6_without_postgresql_no_refresh_starts_and_an_answer_waits_until_it_is_back() -> Outcome {
     separate_processes_as(Layout::proxied(), &[], async |hub, processes| {
         let ids = old_accounts(hub, "x", &["ada", "bo"]).await?;

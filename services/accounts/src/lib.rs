@@ -80,7 +80,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let common = &config.common;
     let db = Db::connect(&common.database, "accounts", &MIGRATOR).await?;
     let cache = cache::Cache::new(Shared::connect(&common.redis, "accounts").await?);
-    let hub = build(&config, store::Store::new(db, cache), shutdown.clone())?;
+    let hub = build(&config, store::Store::new(db.clone(), cache), shutdown.clone())?;
     hub.begin_webhooks().await?;
     let tidying = tokio::spawn(tidy(hub.clone()));
     let pruning = tokio::spawn(prune(hub.clone(), config.section.events_kept));
@@ -88,7 +88,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let service = AccountsServiceServer::new(service::Service(hub.clone()))
         .max_decoding_message_size(kit::grpc::REQUEST_LIMIT)
         .max_encoding_message_size(kit::grpc::ANSWER_LIMIT);
-    kit::grpc::server(common, listener, shutdown, POLICY, service).await?;
+    kit::grpc::server(common, listener, shutdown, POLICY, Some(db), service).await?;
     let _ = tokio::join!(tidying, pruning, sending);
     if !hub.tasks.drain(DRAIN).await {
         tracing::warn!(left = hub.tasks.len(), "connect sessions are left to the next start");

@@ -74,7 +74,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let catalogue = Catalogue::new(&plans.default, plans.plans).map_err(anyhow::Error::msg)?;
     let db = Db::connect(&common.database, "entitlements", &MIGRATOR).await?;
     let relay = Relay::new(db.clone(), common.clock.clone(), store::PLAN_CHANGE);
-    let store = store::Store::new(db, Arc::new(catalogue));
+    let store = store::Store::new(db.clone(), Arc::new(catalogue));
     let accounts = AccountsServiceClient::new(kit::grpc::client(
         &common,
         kit::grpc::ENTITLEMENTS,
@@ -99,7 +99,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let service = EntitlementsServiceServer::new(service)
         .max_decoding_message_size(kit::grpc::REQUEST_LIMIT)
         .max_encoding_message_size(kit::grpc::ANSWER_LIMIT);
-    kit::grpc::server(&common, listener, shutdown.clone(), service::POLICY, service).await?;
+    kit::grpc::server(&common, listener, shutdown.clone(), service::POLICY, Some(db), service).await?;
     let _ = tokio::join!(relaying, sweeping);
     Ok(())
 }

@@ -108,7 +108,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let service = PlatformsServiceServer::new(service)
         .max_decoding_message_size(kit::grpc::REQUEST_LIMIT)
         .max_encoding_message_size(kit::grpc::ANSWER_LIMIT);
-    kit::grpc::server(&common, listener, shutdown, service::POLICY, service).await?;
+    kit::grpc::server(&common, listener, shutdown, service::POLICY, None, service).await?;
     if !tasks.drain(DRAIN).await {
         tracing::warn!("calls to platforms were still open at the end");
     }

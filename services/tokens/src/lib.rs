@@ -97,7 +97,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     }
     let (memory, confirmer) = access::memory::memory();
     let (audit, writer) = audit::audit(audit_section.mode, clock.clone());
-    let relay = Relay::new(db, clock.clone(), store::GRANT_CHANGE);
+    let relay = Relay::new(db.clone(), clock.clone(), store::GRANT_CHANGE);
     let engine = Engine::new(Parts {
         store: store.clone(),
         platforms: platforms::Platforms::new(
@@ -131,7 +131,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let service = TokensServiceServer::new(service::Service::new(engine.clone()))
         .max_decoding_message_size(grpc::REQUEST_LIMIT)
         .max_encoding_message_size(grpc::ANSWER_LIMIT);
-    let served = grpc::server(&common, listener, shutdown.clone(), POLICY, service).await;
+    let served = grpc::server(&common, listener, shutdown.clone(), POLICY, Some(db), service).await;
     // Also when the server could not start: the work that nobody asks for ends by this.
     shutdown.cancel();
     if !engine.tasks.drain(DRAIN).await {

@@ -144,7 +144,9 @@ impl Gateway {
 pub(crate) async fn services(answers: &Answers) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = format!("http://{}", listener.local_addr().unwrap());
+    let (_, health) = tonic_health::server::health_reporter();
     let server = tonic::transport::Server::builder()
+        .add_service(health)
         .add_service(Fake::<0>(answers.clone()))
         .add_service(Fake::<1>(answers.clone()))
         .add_service(Fake::<2>(answers.clone()))

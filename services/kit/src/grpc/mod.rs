@@ -5,12 +5,14 @@
 
 mod client;
 mod context;
+mod health;
 mod policy;
 mod server;
 pub mod tls;
 
 pub use client::{Client, Everyone, client};
 pub use context::{Context, new_trace};
+pub use health::check as check_health;
 pub use policy::{Need, Rule};
 pub use server::server;
 

@@ -10,20 +10,23 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
 
 use super::policy::{Policy, Rule};
-use super::tls;
+use super::{health, tls};
 use crate::config::{Common, check_loopback};
+use crate::db::Db;
 
 /// Streams that one connection may have open at a time.
 const STREAMS: u32 = 1024;
 
-/// Serves one service on `listener` until `shutdown`, then lets running calls end.
+/// Serves one service on `listener` until `shutdown`, then lets running calls end. Its health follows `database`.
 pub async fn server<S>(
     common: &Common,
     listener: TcpListener,
     shutdown: CancellationToken,
     rules: &'static [Rule],
+    database: Option<Db>,
     service: S,
 ) -> anyhow::Result<()>
 where
@@ -45,12 +48,10 @@ where
         )?;
     }
     let (health, health_service) = tonic_health::server::health_reporter();
-    health
-        .set_service_status(S::NAME, tonic_health::ServingStatus::Serving)
-        .await;
-    health
-        .set_service_status("", tonic_health::ServingStatus::Serving)
-        .await;
+    health::say(&health, S::NAME, ServingStatus::Serving).await;
+    if let Some(database) = database {
+        tokio::spawn(health::follow(health.clone(), S::NAME, database, shutdown.clone()));
+    }
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -67,9 +68,7 @@ where
     let stop = async move {
         shutdown.cancelled().await;
         // Readiness first, so that callers move on before the listener closes.
-        health
-            .set_service_status("", tonic_health::ServingStatus::NotServing)
-            .await;
+        health.set_service_status("", ServingStatus::NotServing).await;
     };
     let routes = server
         .max_concurrent_streams(STREAMS)

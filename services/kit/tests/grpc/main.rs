@@ -139,7 +139,7 @@ async fn serve(common: &Common, name: &'static str) -> Running {
     let (stop, common) = (CancellationToken::new(), common.clone());
     let stopped = stop.clone();
     let service = TokensServiceServer::new(Echo(name));
-    let served = tokio::spawn(async move { server(&common, listener, stopped, RULES, service).await });
+    let served = tokio::spawn(async move { server(&common, listener, stopped, RULES, None, service).await });
     Running { url, stop, served }
 }
 
