@@ -58,17 +58,36 @@ pub(super) struct Story {
     /// Names of the events that said that a person has to do something.
     pub(super) alarms: Vec<String>,
     pub(super) state: String,
+    /// The first generation whose answer was cut before its refresh token: from there on the hub has the one of before.
+    pub(super) halved: Option<i64>,
 }
 
 impl Story {
-    /// Where in the chain the token of a generation is. A salvaged one makes two steps in one generation.
+    /// Where in the chain the token of a generation is. A salvaged one makes two steps in one generation, one that was cut off none.
     pub(super) fn place(&self, generation: i64) -> usize {
         let applied = self
             .attempts
             .iter()
             .filter(|one| one.state == "applied" && one.salvaged);
         let skipped = applied.filter(|one| one.parent < generation).count();
-        usize::try_from(generation - 1).unwrap_or(0) + skipped
+        let cut = usize::from(self.halved.is_some_and(|halved| generation >= halved));
+        (usize::try_from(generation - 1).unwrap_or(0) + skipped).saturating_sub(cut)
+    }
+
+    /// Finds out whether the last answer was cut in the middle: the token that it spent was sent again, and the one that came
+    /// with it never was.
+    fn find_what_was_cut(&mut self, calls: &[Call]) {
+        let [.., spent, last] = self.chain.as_slice() else {
+            return;
+        };
+        let half = calls
+            .iter()
+            .any(|call| call.token == spent.refresh && call.outcome.starts_with("half"));
+        let again = calls.iter().any(|call| call.token == spent.refresh && call.dead_token);
+        if half && again && calls.iter().all(|call| call.token != last.refresh) {
+            let applied = self.attempts.iter().filter(|one| one.state == "applied");
+            self.halved = applied.map(|one| one.parent + 1).max();
+        }
     }
 
     /// Where in the chain the newest token is that the hub has stored.
@@ -118,8 +137,12 @@ impl History {
             applied.filter(|attempt| !seen.insert(attempt.parent)).count()
         });
         let twice = twice.sum();
+        let calls = calls(&log);
+        for story in stories.values_mut() {
+            story.find_what_was_cut(&calls);
+        }
         Ok(Self {
-            calls: calls(&log),
+            calls,
             stories,
             alive,
             states,

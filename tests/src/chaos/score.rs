@@ -109,7 +109,7 @@ pub(super) fn judge(history: &History, grants: &[Grant], deeds: &[Deed], asked: 
             .get(&grant.account)
             .map_or("", |heard| heard.fingerprint.as_str());
         if grant.rotates() {
-            rotating(&mut score, grant, story, heard, &first, deeds);
+            rotating(&mut score, grant, story, heard, (&history.calls, &first), deeds);
         } else {
             others(&mut score, grant, story, history.alive.contains(heard));
         }
@@ -146,7 +146,7 @@ fn rotating(
     grant: &Grant,
     story: &Story,
     heard: &str,
-    first: &HashMap<&str, &Call>,
+    (calls, first): (&[Call], &HashMap<&str, &Call>),
     deeds: &[Deed],
 ) {
     for attempt in story
@@ -182,7 +182,13 @@ fn rotating(
             .push(format!("{who}: grant {}, events {:?}", story.state, story.alarms));
     }
     let call = story.chain.get(held).and_then(|link| first.get(link.refresh.as_str()));
-    match call.and_then(|call| reason(call, deeds)) {
+    let asked_again = |call: &Call| {
+        let again = calls
+            .iter()
+            .filter(|other| other.token == call.token && other.dead_token);
+        again.map(|other| other.arrived_ms).min().unwrap_or(i64::MAX)
+    };
+    match call.and_then(|call| reason(call, deeds, asked_again(call))) {
         Some(reason) => score.lost.push(format!("{who}: {reason}")),
         None => score.lost_unexplained.push(format!(
             "{who}: holds {held} of {last}, {call:?}, {:?}",
@@ -191,8 +197,8 @@ fn rotating(
     }
 }
 
-/// What explains that the answer to this call never arrived.
-fn reason(call: &Call, deeds: &[Deed]) -> Option<String> {
+/// What explains that the answer to this call never arrived, and was not there any more when its token was sent `again`.
+fn reason(call: &Call, deeds: &[Deed], again_ms: i64) -> Option<String> {
     if hides(call) {
         let switches = call.switches.iter().filter(|switch| *switch != "lifetimes");
         let switches: Vec<&str> = switches.map(String::as_str).collect();
@@ -214,10 +220,28 @@ fn reason(call: &Call, deeds: &[Deed]) -> Option<String> {
         .iter()
         .filter(|deed| deed.kind == Kind::Kill && deed.whom == "platforms");
     let near = |deed: &&Deed| deed.at_ms >= call.arrived_ms - 50 && deed.at_ms <= read_ms + WINDOW_MS;
-    let kill = kills.filter(near).min_by_key(|deed| (deed.at_ms - done).abs())?;
+    if let Some(kill) = kills.clone().filter(near).min_by_key(|deed| (deed.at_ms - done).abs()) {
+        return Some(format!(
+            "platforms was killed {:+} ms after the platform's commit, before any receipt",
+            kill.at_ms - done
+        ));
+    }
+    // Kept in two places, and both were lost, and who waited for it: three faults before it was asked for again.
+    let within = |deed: &&Deed| deed.at_ms >= done && deed.at_ms < again_ms;
+    let memory = kills.clone().find(within)?;
+    let redis = deeds
+        .iter()
+        .filter(|deed| matches!(deed.kind, Kind::Flush | Kind::RedisDown));
+    let redis = redis.clone().find(within)?;
+    let waiting = deeds
+        .iter()
+        .filter(|deed| deed.kind == Kind::Kill && deed.whom == "tokens");
+    let waiting = waiting.clone().find(within)?;
     Some(format!(
-        "platforms was killed {:+} ms after the platform's commit, before any receipt",
-        kill.at_ms - done
+        "tokens was killed {:+} ms, platforms {:+} ms, and Redis emptied {:+} ms after the platform's commit",
+        waiting.at_ms - done,
+        memory.at_ms - done,
+        redis.at_ms - done
     ))
 }
 
