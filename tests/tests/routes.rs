@@ -106,6 +106,47 @@ const RULES: &[(&str, &str, &str)] = &[
         "member",
         "",
     ),
+    ("get /workspaces/{workspace_id}/webhook-endpoints", "admin", ""),
+    (
+        "post /workspaces/{workspace_id}/webhook-endpoints",
+        "admin",
+        r#"{"url": "http://127.0.0.1:9/hooks"}"#,
+    ),
+    (
+        "get /workspaces/{workspace_id}/webhook-endpoints/{endpoint_id}",
+        "admin",
+        "",
+    ),
+    (
+        "put /workspaces/{workspace_id}/webhook-endpoints/{endpoint_id}",
+        "admin",
+        r#"{"url": "http://127.0.0.1:9/hooks", "enabled": true}"#,
+    ),
+    (
+        "delete /workspaces/{workspace_id}/webhook-endpoints/{endpoint_id}",
+        "admin",
+        "",
+    ),
+    (
+        "post /workspaces/{workspace_id}/webhook-endpoints/{endpoint_id}/secret-rotations",
+        "admin",
+        "{}",
+    ),
+    (
+        "post /workspaces/{workspace_id}/webhook-endpoints/{endpoint_id}/pings",
+        "admin",
+        "{}",
+    ),
+    (
+        "get /workspaces/{workspace_id}/webhook-endpoints/{endpoint_id}/deliveries",
+        "admin",
+        "",
+    ),
+    (
+        "post /workspaces/{workspace_id}/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/replays",
+        "admin",
+        "{}",
+    ),
     (
         "put /workspaces/{workspace_id}/platform-interests/{platform}",
         "member",
@@ -128,6 +169,8 @@ struct Ids {
     account: String,
     session: String,
     notification: String,
+    endpoint: String,
+    delivery: String,
 }
 
 impl Ids {
@@ -142,15 +185,19 @@ impl Ids {
             account: like(&self.account),
             session: like(&self.session),
             notification: like(&self.notification),
+            endpoint: like(&self.endpoint),
+            delivery: like(&self.delivery),
         }
     }
 
-    fn pairs(&self) -> [(&'static str, &str); 5] {
+    fn pairs(&self) -> [(&'static str, &str); 7] {
         [
             ("{workspace_id}", &self.workspace),
             ("{account_id}", &self.account),
             ("{session_id}", &self.session),
             ("{notification_id}", &self.notification),
+            ("{endpoint_id}", &self.endpoint),
+            ("{delivery_id}", &self.delivery),
             ("{platform}", "telegram"),
         ]
     }
@@ -247,7 +294,7 @@ fn t3_every_route_of_the_document_has_a_rule() -> Outcome {
     Ok(())
 }
 
-/// A workspace with an account, an open connect session and a notification.
+/// A workspace with an account, an open connect session, a notification and a webhook endpoint.
 async fn furnish(hub: &Cluster, workspace: &str) -> anyhow::Result<Ids> {
     hub.plan(workspace, "professional").await?;
     let owner = hub.owner(workspace);
@@ -263,11 +310,19 @@ async fn furnish(hub: &Cluster, workspace: &str) -> anyhow::Result<Ids> {
         .as_str()
         .unwrap_or("ntf_01JD0000000000000000000001")
         .to_owned();
+    // Nobody listens there; what is sent to it waits.
+    let hook = json!({"url": "http://127.0.0.1:9/hooks"});
+    let hook = owner.post("webhook-endpoints", hook).await?.ok()?;
+    let endpoint = hook["id"].as_str().context("no endpoint")?.to_owned();
+    let ping = owner.post(&format!("webhook-endpoints/{endpoint}/pings"), json!({}));
+    let delivery = ping.await?.ok()?["id"].as_str().context("no delivery")?.to_owned();
     Ok(Ids {
         workspace: workspace.to_owned(),
         account,
         session,
         notification,
+        endpoint,
+        delivery,
     })
 }
 
