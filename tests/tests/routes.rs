@@ -314,8 +314,9 @@ async fn furnish(hub: &Cluster, workspace: &str) -> anyhow::Result<Ids> {
     let hook = json!({"url": "http://127.0.0.1:9/hooks"});
     let hook = owner.post("webhook-endpoints", hook).await?.ok()?;
     let endpoint = hook["id"].as_str().context("no endpoint")?.to_owned();
-    let ping = owner.post(&format!("webhook-endpoints/{endpoint}/pings"), json!({}));
-    let delivery = ping.await?.ok()?["id"].as_str().context("no delivery")?.to_owned();
+    let pings = format!("webhook-endpoints/{endpoint}/pings");
+    let ping = owner.post(&pings, json!({})).await?.ok()?;
+    let delivery = ping["id"].as_str().context("no delivery")?.to_owned();
     Ok(Ids {
         workspace: workspace.to_owned(),
         account,
