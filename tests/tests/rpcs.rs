@@ -42,20 +42,28 @@ fn rpcs() -> anyhow::Result<Vec<Rpc>> {
         ("socializioz.platforms.v1", 50053, platforms::POLICY),
         ("socializioz.entitlements.v1", 50054, entitlements::POLICY),
     ];
+    let files = FileDescriptorSet::decode(proto::DESCRIPTORS)?.file;
+    // A package may have several files.
+    let message = |package: &str, name: &str| {
+        let own = files.iter().filter(|file| file.package() == package);
+        own.flat_map(|file| &file.message_type)
+            .find(|message| message.name() == name)
+            .cloned()
+    };
     let mut found = Vec::new();
-    for file in FileDescriptorSet::decode(proto::DESCRIPTORS)?.file {
+    for file in &files {
         let Some((package, port, rules)) = services.iter().find(|(package, ..)| file.package() == *package) else {
             continue;
         };
         for service in &file.service {
             for method in &service.method {
                 let name = method.input_type().rsplit('.').next().unwrap_or_default();
-                let input = file.message_type.iter().find(|message| message.name() == name);
+                let input = message(package, name);
                 found.push(Rpc {
                     path: format!("/{package}.{}/{}", service.name(), method.name()),
                     port: *port,
                     rule: *rules.iter().find(|rule| rule.rpc == method.name()).context("no rule")?,
-                    input: input.with_context(|| format!("no {name}"))?.clone(),
+                    input: input.with_context(|| format!("no {name}"))?,
                 });
             }
         }
