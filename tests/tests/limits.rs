@@ -95,7 +95,7 @@ async fn j7_p2_a_key_is_its_own_workspaces_and_twins_run_once() -> Outcome {
         let make = async |api: &Api| {
             let request = api
                 .request(Method::POST, "webhook-endpoints")
-                .header("Idempotency-Key", "the same");
+                .header("Idempotency-Key", "the-same");
             api.send(request.json(&json!({ "url": "https://example.com/" }))).await
         };
         let (bakery, garage) = (hub.owner("bakery"), hub.owner("garage"));

@@ -147,7 +147,7 @@ async fn c11_the_name_in_the_certificate_decides_who_is_given_a_token() -> Outco
     let account = one
         .hub
         .owner("bakery")
-        .connect_one(&one.hub.sandbox, "facebook", "ada")
+        .connect_one(&one.hub.sandbox, "facebook", "enid")
         .await?;
     let given = one.token("printer", &account).await?;
     ensure!(!given.access_token.is_empty());

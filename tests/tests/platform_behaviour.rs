@@ -182,15 +182,16 @@ async fn a_page_whose_role_is_lost_hands_out_nothing_and_has_a_token_of_its_own_
             hub.sandbox.act("facebook", "ada", role).await
         };
         role(json!([])).await?;
-        let accounts = owner.accounts().await?;
-        let mut lost = None;
-        for id in accounts.iter().filter_map(|account| account["id"].as_str()) {
-            owner.check(id).await?;
-            if owner.health(id).await? == "platform_role_lost" {
-                lost = Some(id);
-            }
+        for account in owner.accounts().await? {
+            owner.check(account["id"].as_str().context("no id")?).await?;
         }
-        let lost = lost.context("no account lost its role")?;
+        let found = eventually("one Page lost its role", async || {
+            let accounts = owner.accounts().await?;
+            let is_lost = |one: &&Value| one["health"]["reasons"][0]["code"] == "platform_role_lost";
+            Ok(accounts.iter().find(is_lost).cloned())
+        });
+        let found = found.await?;
+        let lost = found["id"].as_str().context("no id")?;
         let path = format!("accounts/{lost}/token-refreshes");
         owner.post(&path, json!({})).await?.ok()?;
         let refused = token(hub, 0, lost)
@@ -204,7 +205,8 @@ async fn a_page_whose_role_is_lost_hands_out_nothing_and_has_a_token_of_its_own_
         );
         role(json!(["CREATE_CONTENT", "MANAGE"])).await?;
         owner.check(lost).await?;
-        ensure!(owner.health(lost).await? == "healthy");
+        let back = async || Ok((owner.health(lost).await? == "healthy").then_some(()));
+        eventually("the role is back", back).await?;
         let served = Sandbox::fingerprint(&token(hub, 0, lost).await?.access_token);
         let live = hub.sandbox.live_tokens("facebook", "ada").await?;
         ensure!(

@@ -251,7 +251,6 @@ async fn g14_what_meta_says_against_our_own_app_token_is_not_said_of_the_person(
     for (code, class) in [
         (190, ErrorClass::AppMisconfigured),
         (102, ErrorClass::AppMisconfigured),
-        (4, ErrorClass::RateLimited),
         (2, ErrorClass::Transient),
     ] {
         let refusal = json!({"error": {"message": "Invalid OAuth access token signature.", "type": "OAuthException", "code": code}});

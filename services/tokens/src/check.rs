@@ -19,7 +19,7 @@ impl Engine {
     pub async fn check(&self, grant: &Grant) -> Result<Grant, Error> {
         let (workspace_id, grant_id) = (grant.workspace_id.clone(), grant.id.clone());
         let ended = self.join(format!("check:{grant_id}"), |engine| async move {
-            if let Err(error) = engine.check_now(&workspace_id, &grant_id).await {
+            if let Err(error) = Box::pin(engine.check_now(&workspace_id, &grant_id)).await {
                 tracing::warn!(grant = grant_id, %error, "check did not run");
             }
         });
@@ -44,7 +44,7 @@ impl Engine {
             .increment(1);
         match sight {
             // A role that came back brings a token with it; deriving says all that a check says.
-            Sight::Works(view) if self.lacks_a_token(grant, &view).await? => self.derive(grant).await?,
+            Sight::Works(view) if self.lacks_a_token(grant, &view).await? => Box::pin(self.derive(grant)).await?,
             Sight::Works(view) => {
                 let traits = self.platforms.traits(&grant.connector).await?;
                 let rules = self.rules(&traits);
@@ -56,7 +56,7 @@ impl Engine {
                     .await?;
             }
             Sight::Nothing(refusal) => self.unseen(grant, &refusal).await?,
-            Sight::Gone(refusal) => self.gone(grant, refusal).await?,
+            Sight::Gone(refusal) => Box::pin(self.gone(grant, refusal)).await?,
         }
         self.spread(grant_id).await;
         Ok(())

@@ -1,6 +1,7 @@
 //! What the parts of tokens share: the store, platforms, the clock, who we are, and which work is under way in this process.
 //!
-//! Work that must not be stopped by a caller runs in tracked tasks; callers only wait for them.
+//! Work that must not be stopped by a caller runs in tracked tasks; callers only wait for them. Its steps are boxed one by one:
+//! in one piece they are deeper than a thread's stack in a build that is not optimised.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

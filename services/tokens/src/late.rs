@@ -28,7 +28,7 @@ impl Engine {
                 continue;
             }
             self.join(format!("late:{}", attempt.id), |engine| async move {
-                if let Err(error) = tracked(&attempt, engine.seek(&attempt)).await {
+                if let Err(error) = tracked(&attempt, Box::pin(engine.seek(&attempt))).await {
                     tracing::warn!(attempt = attempt.id, %error, "a late answer was not looked for");
                 }
             });
@@ -42,7 +42,7 @@ impl Engine {
             return Ok(());
         };
         let over = self.now() >= attempt.deadline_at_ms.saturating_add(millis(OVER));
-        match self.answered(attempt, &stored).await? {
+        match Box::pin(self.answered(attempt, &stored)).await? {
             Found::Settled(_) => Ok(()),
             Found::NotSent | Found::Ended | Found::Silence if over => self.store.end_late(attempt, "silent").await,
             Found::NotSent | Found::Ended | Found::Silence | Found::Away => Ok(()),

@@ -74,7 +74,7 @@ impl Engine {
                 let key = format!("refresh:{}", attempt.grant_id);
                 self.join(key, |engine| async move {
                     let (id, grant_id) = (attempt.id.clone(), attempt.grant_id.clone());
-                    if let Err(error) = engine.resume(attempt, decided == Claim::Adopt).await {
+                    if let Err(error) = Box::pin(engine.resume(attempt, decided == Claim::Adopt)).await {
                         tracing::warn!(attempt = id, %error, "an attempt was not recovered");
                     }
                     engine.spread(&grant_id).await;
@@ -93,13 +93,13 @@ impl Engine {
             attempt.parent_generation,
         );
         let next = if adopt {
-            self.recover(attempt).await?
+            Box::pin(self.recover(attempt)).await?
         } else {
-            tracked(&attempt, self.ask_again(&attempt)).await?
+            tracked(&attempt, Box::pin(self.ask_again(&attempt))).await?
         };
         match next {
             Next::Done => Ok(()),
-            Next::Again => self.renew(&workspace_id, &grant_id, parent, Why::Confirm).await,
+            Next::Again => Box::pin(self.renew(&workspace_id, &grant_id, parent, Why::Confirm)).await,
         }
     }
 
@@ -127,10 +127,10 @@ impl Engine {
         let Some(stored) = self.store.grant(&attempt.workspace_id, &attempt.grant_id).await? else {
             return Ok(Next::Done);
         };
-        let found = self.answered(attempt, &stored).await?;
+        let found = Box::pin(self.answered(attempt, &stored)).await?;
         match found {
             Found::Settled(next) => Ok(next),
-            found => self.carry_on(attempt, &stored, &found).await,
+            found => Box::pin(self.carry_on(attempt, &stored, &found)).await,
         }
     }
 
@@ -151,7 +151,7 @@ impl Engine {
         if self.draining() || matches!(found, Found::Away) {
             return Ok(Next::Done);
         }
-        self.try_again(attempt, stored, &traits).await
+        Box::pin(self.try_again(attempt, stored, &traits)).await
     }
 
     /// Is a call of an attempt to be feared that a retry would run beside, with the same single-use token?
@@ -177,7 +177,7 @@ impl Engine {
         self.flights.forget_call(&attempt.id);
         note(attempt, grant, "no answer", None);
         metrics::counter!("tokens_takeovers_total", "connector" => grant.connector.clone()).increment(1);
-        tracked(&retry, self.perform(&retry, stored, traits)).await
+        tracked(&retry, Box::pin(self.perform(&retry, stored, traits))).await
     }
 
     /// Our own attempt whose answer did not come in time: it may have come since. After the deadline nobody sends it any more: one
@@ -187,9 +187,9 @@ impl Engine {
         let stored = self.store.grant(&attempt.workspace_id, &attempt.grant_id).await?;
         let Some(stored) = stored else { return Ok(Next::Done) };
         let over = self.now() >= attempt.deadline_at_ms;
-        match self.answered(attempt, &stored).await? {
+        match Box::pin(self.answered(attempt, &stored)).await? {
             Found::Settled(next) => Ok(next),
-            found @ (Found::NotSent | Found::Ended) if over => self.carry_on(attempt, &stored, &found).await,
+            found @ (Found::NotSent | Found::Ended) if over => Box::pin(self.carry_on(attempt, &stored, &found)).await,
             Found::NotSent | Found::Ended | Found::Silence | Found::Away => Ok(Next::Done),
         }
     }
@@ -211,7 +211,9 @@ impl Engine {
             Arrival::Answered => {}
         }
         self.keep(attempt, &answers).await?;
-        self.settle(attempt, &answers, &traits).await.map(Found::Settled)
+        Box::pin(self.settle(attempt, &answers, &traits))
+            .await
+            .map(Found::Settled)
     }
 
     async fn ask(&self, attempt: &Attempt, stored: &Stored) -> Result<Answers, Error> {

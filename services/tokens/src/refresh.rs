@@ -77,7 +77,7 @@ impl Engine {
         }
         let (workspace_id, grant_id, generation) = (grant.workspace_id.clone(), grant.id.clone(), grant.generation);
         let ended = self.join(format!("refresh:{grant_id}"), |engine| async move {
-            if let Err(error) = engine.renew(&workspace_id, &grant_id, generation, why).await {
+            if let Err(error) = Box::pin(engine.renew(&workspace_id, &grant_id, generation, why)).await {
                 tracing::warn!(grant = grant_id, %error, "refresh did not run");
             }
             engine.spread(&grant_id).await;
@@ -103,7 +103,7 @@ impl Engine {
         };
         let mut why = why;
         for _ in 0..ROUNDS {
-            let next = self.round(workspace_id, grant_id, generation, why).await?;
+            let next = Box::pin(self.round(workspace_id, grant_id, generation, why)).await?;
             if next == Next::Done {
                 break;
             }
@@ -129,7 +129,7 @@ impl Engine {
             .as_ref()
             .map(|attempt| attempt.unfinished(self.flights.is_running(&attempt.id)));
         match (claim(seen.as_ref(), &self.me, &traits, &self.policy, now), found) {
-            (Claim::Adopt, Some(orphan)) => self.recover(orphan).await,
+            (Claim::Adopt, Some(orphan)) => Box::pin(self.recover(orphan)).await,
             (Claim::Free, _) => {
                 let salvaged = self.store.salvaged(workspace_id, grant_id).await?;
                 let attempt = self.attempt(grant, why.as_str(), salvaged.map(|(id, _)| id));
@@ -139,7 +139,7 @@ impl Engine {
                     self.wait_for_other(workspace_id, grant_id, generation).await?;
                     return Ok(Next::Done);
                 }
-                tracked(&attempt, self.perform(&attempt, &stored, &traits)).await
+                tracked(&attempt, Box::pin(self.perform(&attempt, &stored, &traits))).await
             }
             _ => {
                 self.wait_for_other(workspace_id, grant_id, generation).await?;
@@ -188,7 +188,7 @@ impl Engine {
         let answers = self.send(attempt, credential, &stored.grant, traits).await;
         fault::hit(Point::AfterAnswer).await;
         self.keep(attempt, &answers).await?;
-        self.settle(attempt, &answers, traits).await
+        Box::pin(self.settle(attempt, &answers, traits)).await
     }
 
     fn deadline(&self) -> Duration {

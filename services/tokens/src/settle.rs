@@ -42,7 +42,7 @@ impl Engine {
                 self.trouble(attempt, &stored.grant, &refusal, traits).await?;
                 Next::Done
             }
-            Arrival::Answered => self.read(attempt, answers, &stored, traits).await?,
+            Arrival::Answered => Box::pin(self.read(attempt, answers, &stored, traits)).await?,
         };
         self.platforms.acknowledge(&attempt.id).await;
         self.spread(&attempt.grant_id).await;
@@ -61,7 +61,7 @@ impl Engine {
         let salvaged = read.salvaged_refresh_token.clone();
         match judge(read, &previous) {
             Outcome::Renewed(new) => {
-                self.apply(attempt, &stored.grant, &new, traits).await?;
+                Box::pin(self.apply(attempt, &stored.grant, &new, traits)).await?;
                 Ok(Next::Done)
             }
             Outcome::Refused(refusal) => {
@@ -76,7 +76,7 @@ impl Engine {
                     note(attempt, &stored.grant, "not_believed", Some(&refusal));
                     return Ok(Next::Done);
                 }
-                self.refused(attempt, stored, &refusal, traits).await
+                Box::pin(self.refused(attempt, stored, &refusal, traits)).await
             }
             Outcome::NotSent(refusal) => self
                 .trouble(attempt, &stored.grant, &refusal, traits)
@@ -139,7 +139,7 @@ impl Engine {
                 note(attempt, &grant, "renewed", None);
                 self.spread(&grant.id).await;
                 if grant.derive_pending {
-                    self.derive(&grant).await?;
+                    Box::pin(self.derive(&grant)).await?;
                 }
             }
             Applied::Revoked => note(attempt, grant, "revoked", None),
@@ -170,7 +170,7 @@ impl Engine {
             return Ok(Next::Again);
         }
         let proof = if weight == Weight::Permanent {
-            self.prove(stored, refusal).await?
+            Box::pin(self.prove(stored, refusal)).await?
         } else {
             Proof::Missing
         };

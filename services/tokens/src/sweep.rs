@@ -186,7 +186,7 @@ impl Engine {
             let grant = stored.grant;
             match work(&grant, self.now()) {
                 Work::Expire => {
-                    if !self.expire(workspace_id, grant_id).await? {
+                    if !Box::pin(self.expire(workspace_id, grant_id)).await? {
                         break;
                     }
                 }
@@ -197,7 +197,7 @@ impl Engine {
                     }
                 }
                 Work::Derive => {
-                    self.derive(&grant).await?;
+                    Box::pin(self.derive(&grant)).await?;
                     break;
                 }
                 Work::Check => {

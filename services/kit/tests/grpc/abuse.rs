@@ -118,7 +118,6 @@ async fn d04_odd_frames_headers_and_timeouts_get_clean_answers() {
     let sender = connect(&hub).await;
     let proper = frame(0, &in_demo().encode_to_vec());
     for (headers, body) in [
-        (&[("content-type", "text/plain")][..], proper.clone()),
         (&[][..], proper[..3].to_vec()),
         (&[][..], proper[..proper.len() - 1].to_vec()),
         (&[][..], Vec::new()),

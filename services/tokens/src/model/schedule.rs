@@ -72,6 +72,11 @@ pub fn plan(grant: &mut Grant, traits: &Traits, policy: &Policy, now: i64) {
         return;
     }
     grant.next_refresh_at_ms = next_refresh(grant, traits, policy).unwrap_or(0);
+    // Suspected, and nothing to hand out: a renewal tells, so it is not put off to its day.
+    let untried = grant.refusals == 0 && grant.troubles == 0;
+    if grant.state == State::Suspect && untried && grant.access_ended(now) && grant.next_refresh_at_ms > 0 {
+        grant.next_refresh_at_ms = grant.next_refresh_at_ms.min(now);
+    }
     if grant.next_check_at_ms == 0 {
         grant.next_check_at_ms = now.saturating_add(policy.check_interval_ms);
     }
@@ -171,6 +176,9 @@ pub fn is_pausing(grant: &Grant, now: i64) -> bool {
 /// Whether a reader who wants `min_ttl_ms` should wait for a renewal. One who wants more than the platform's tokens live is
 /// served the freshest there is: renewed once more than half of its life is gone.
 pub fn too_short(grant: &Grant, min_ttl_ms: i64, now: i64) -> bool {
+    if grant.access_ended(now) {
+        return true;
+    }
     let Some(lifetime) = grant.lifetime_ms() else {
         return false;
     };

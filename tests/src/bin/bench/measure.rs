@@ -85,9 +85,12 @@ async fn connect(hub: &Cluster, owner: &Api) -> anyhow::Result<String> {
 /// All measurements.
 pub(crate) async fn all(length: Duration) -> anyhow::Result<()> {
     let begun = Instant::now();
-    let settings = [("log.level", "warn"), ("platforms.x.calls_per_minute", "1000000"),
+    let settings = [
+        ("log.level", "warn"),
+        ("platforms.x.calls_per_minute", "1000000"),
         // All load comes from one address.
-        ("gateway.requests_per_minute_address", "1000000000")];
+        ("gateway.requests_per_minute_address", "1000000000"),
+    ];
     let hub = Cluster::start(Form::Processes, &settings).await?;
     let owner = hub.owner(WORKSPACE);
     let account_id = connect(&hub, &owner).await?;
