@@ -191,7 +191,7 @@ pub(crate) async fn show(
     }
     let versions = app.answers.of_reader(&reader.person).await;
     let make = page(&app, &reader, ask);
-    app.answers.serve(reader.key(), encoding, versions, make).await
+    Box::pin(app.answers.serve(reader.key(), encoding, versions, make)).await
 }
 
 async fn page(app: &App, reader: &Reader, ask: Ask) -> Result<Response, Problem> {

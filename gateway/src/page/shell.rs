@@ -51,6 +51,7 @@ pub(crate) struct Demo {
 }
 
 /// The frame of a page.
+#[allow(clippy::struct_excessive_bools, reason = "what a template asks, each for itself")]
 pub(crate) struct Shell {
     pub(crate) t: &'static Texts,
     pub(crate) title: String,

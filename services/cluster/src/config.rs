@@ -151,6 +151,10 @@ impl Config {
 
 /// `[platforms]` holds the service's own keys and a table per connector, so that serde cannot say which of them is unknown.
 fn check_connectors(layers: &Layers) -> Result<(), Error> {
+    #[allow(
+        clippy::zero_sized_map_values,
+        reason = "a table is read, and its keys are all that is of interest"
+    )]
     let found: BTreeMap<String, IgnoredAny> = layers.peek("platforms")?;
     let known: Vec<&str> = ["listen", "url"].into_iter().chain(platforms::connectors()).collect();
     match found.keys().find(|key| !known.contains(&key.as_str())) {

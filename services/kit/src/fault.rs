@@ -162,6 +162,10 @@ mod points {
     }
 
     /// Does what is to happen here, the first time that anybody comes by.
+    ///
+    /// # Panics
+    ///
+    /// When that is what is to happen.
     #[allow(clippy::panic, reason = "what was asked for")]
     pub async fn hit(point: Point) {
         let all = FAULTS.get().map(Vec::as_slice).unwrap_or_default();

@@ -43,9 +43,8 @@ impl Engine {
         };
         let over = self.now() >= attempt.deadline_at_ms.saturating_add(millis(OVER));
         match Box::pin(self.answered(attempt, &stored)).await? {
-            Found::Settled(_) => Ok(()),
             Found::NotSent | Found::Ended | Found::Silence if over => self.store.end_late(attempt, "silent").await,
-            Found::NotSent | Found::Ended | Found::Silence | Found::Away => Ok(()),
+            Found::Settled(_) | Found::NotSent | Found::Ended | Found::Silence | Found::Away => Ok(()),
         }
     }
 }

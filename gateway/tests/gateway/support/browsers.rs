@@ -88,7 +88,7 @@ impl Browsers {
                             ..new
                         },
                         false,
-                    )
+                    );
                 })
                 .is_some();
             Ok(UpdateBrowserSessionResponse { updated })

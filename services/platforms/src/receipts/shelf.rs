@@ -130,9 +130,10 @@ impl Shelf {
     async fn put(&self, key: &str, value: Vec<u8>) {
         let end = self.clock.now_ms().saturating_add(kit::clock::millis(KEPT));
         self.copies.keep(key, value.clone(), end);
-        match self.shared.put(key, &value, KEPT).await {
-            Ok(()) => self.copies.is_shared(key, true),
-            Err(_) => tracing::warn!("an answer is kept in memory alone: redis did not take it"),
+        if self.shared.put(key, &value, KEPT).await.is_ok() {
+            self.copies.is_shared(key, true);
+        } else {
+            tracing::warn!("an answer is kept in memory alone: redis did not take it");
         }
     }
 

@@ -38,7 +38,12 @@ impl Store {
                 read.read_at_ms,
             ])
         };
-        let rows = serde_json::Value::from_iter(reads.iter().enumerate().map(row)).to_string();
+        let rows = reads
+            .iter()
+            .enumerate()
+            .map(row)
+            .collect::<serde_json::Value>()
+            .to_string();
         let sql = format!(
             "INSERT INTO token_reads (id, caller, workspace_id, account_id, grant_id, generation, read_at_ms)
              SELECT value->>0, value->>1, value->>2, value->>3, value->>4, CAST(value->>5 AS BIGINT), CAST(value->>6 AS BIGINT)
