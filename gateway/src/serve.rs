@@ -124,7 +124,7 @@ async fn ready(State(app): State<App>) -> Response {
     let asked = app.peers.iter().map(|peer| check_health(peer.clone(), &context));
     match try_join_all(asked).await {
         Ok(_) => "ready".into_response(),
-        Err(failure) => Problem::from(failure).into_response(),
+        Err(_) => Problem::new(Code::Unavailable, "a part of the hub cannot do its work").into_response(),
     }
 }
 

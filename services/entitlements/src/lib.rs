@@ -71,7 +71,7 @@ pub struct Config {
 /// Runs the service on `listener` until `shutdown`.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Config { common, section, plans } = config;
-    let catalogue = Catalogue::new(&plans.default, plans.plans).map_err(anyhow::Error::msg)?;
+    let catalogue = Catalogue::new(&plans.default, plans.plans).map_err(|problem| wrong(&problem))?;
     let db = Db::connect(&common.database, "entitlements", &MIGRATOR).await?;
     let relay = Relay::new(db.clone(), common.clock.clone(), store::PLAN_CHANGE);
     let store = store::Store::new(db.clone(), Arc::new(catalogue));
@@ -102,6 +102,12 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     kit::grpc::server(&common, listener, shutdown.clone(), service::POLICY, Some(db), service).await?;
     let _ = tokio::join!(relaying, sweeping);
     Ok(())
+}
+
+/// A problem of the catalogue, which begins with its key.
+fn wrong(problem: &str) -> kit::config::Error {
+    let (key, what) = problem.split_once(' ').unwrap_or(("plans", problem));
+    kit::config::Error::new(key, what.trim_start_matches("= "), "see deploy/default.toml")
 }
 
 /// Tells accounts of a change of plan or locks.

@@ -5,7 +5,6 @@
 
 mod access;
 mod behaviour;
-mod cancel;
 mod checks;
 mod connect;
 mod fake;
