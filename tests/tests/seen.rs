@@ -15,12 +15,6 @@ async fn old_account(hub: &Cluster) -> anyhow::Result<String> {
     Ok(id)
 }
 
-async fn restart(processes: &Hub, faults: &str) -> Outcome {
-    processes.kill("tokens-0")?;
-    processes.start_member_with("tokens", 0, &[("tokens.faults", faults)])?;
-    processes.ready("tokens", 0).await
-}
-
 /// Lines of the JSON logs of both tokens processes that say `message`.
 fn lines(processes: &Hub, message: &str) -> anyhow::Result<Vec<Value>> {
     let mut found = Vec::new();
