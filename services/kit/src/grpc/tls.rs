@@ -1,6 +1,6 @@
 //! Mutual TLS between the services: certificates from files, read again when they change, and the name in a certificate.
 //!
-//! New connections use what the files hold now; [`super::client`] also replaces its connections when they change. A
+//! New connections use what the files hold now; [`super::client()`] also replaces its connections when they change. A
 //! change that cannot be used (half written, key of another certificate) is refused, and the former one stays in use.
 //! Sessions are never resumed: a resumed one would not be verified again.
 

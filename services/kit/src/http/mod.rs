@@ -1,6 +1,6 @@
 //! HTTP clients: no redirects, no proxy, no referer, no decompression, time-outs set.
 //!
-//! [`client`] is for addresses that the configuration gives, [`outside`] for those that strangers gave.
+//! [`client`] is for addresses that the configuration gives, [`outside()`] for those that strangers gave.
 
 mod outside;
 
