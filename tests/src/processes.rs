@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -104,6 +105,8 @@ pub struct Proxies {
     pub redis: Proxy,
 }
 
+static DATABASES: AtomicUsize = AtomicUsize::new(0);
+
 /// Running processes; killed by their own ids when it is dropped.
 pub struct Hub {
     settings: Settings,
@@ -123,8 +126,9 @@ impl Hub {
     ) -> anyhow::Result<Self> {
         let [first, second] = addresses;
         let folder = tempfile::tempdir()?;
-        let name = format!("hub_{}", first.octets().map(|octet| octet.to_string()).join("_"));
-        let database = servers::database(&name).await?;
+        // Addresses come again when their clusters are gone, databases stay as long as the server.
+        let number = DATABASES.fetch_add(1, Ordering::Relaxed);
+        let database = servers::database(&format!("hub_{}_{number}", std::process::id())).await?;
         let mut database_url = database.clone();
         let proxies = if layout.proxied {
             let (head, rest) = database.split_once('@').context("no user in the database URL")?;
