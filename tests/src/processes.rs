@@ -351,6 +351,16 @@ impl Hub {
         self.folder.path()
     }
 
+    /// Copies what every member printed to a folder of the caller's.
+    pub(crate) fn copy_logs(&self, to: &Path) -> anyhow::Result<()> {
+        std::fs::create_dir_all(to)?;
+        for (role, replica) in &self.layout.members {
+            let name = format!("{role}-{replica}");
+            std::fs::copy(self.log(&name), to.join(format!("{name}.log")))?;
+        }
+        Ok(())
+    }
+
     fn log(&self, name: &str) -> PathBuf {
         self.folder.path().join(format!("{name}.log"))
     }

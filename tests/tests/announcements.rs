@@ -15,7 +15,7 @@ async fn found_out_and_dies(hub: &Cluster, processes: &Hub, member: &str, faults
     processes.ready(member, 0).await?;
     hub.sandbox.act("x", person, json!({"kind": "revoke"})).await?;
     let owner = hub.owner("bakery");
-    eventually_within(Duration::from_secs(40), &format!("{faults} is met"), async || {
+    eventually_within(Duration::from_secs(90), &format!("{faults} is met"), async || {
         if processes.runs(&format!("{member}-0")) {
             // Whoever asks may be the one whose answer dies.
             let _ = owner.check(id).await;

@@ -14,7 +14,7 @@ async fn r7_chaos_loses_no_token_without_a_reason_and_doubles_no_call() -> Outco
         seed: 1,
         grants: 24,
     };
-    let score = Box::pin(run(plan)).await?;
+    let score = Box::pin(run(plan, None)).await?;
     ensure!(score.faults().is_empty(), "{score}");
     ensure!(score.refreshes > 20, "next to nothing was refreshed\n{score}");
     Ok(())

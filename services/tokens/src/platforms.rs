@@ -40,6 +40,26 @@ fn says(delivery: Delivery) -> u8 {
     }
 }
 
+/// A call that broke.
+pub struct Broken {
+    /// It may have reached a replica, and gone on from there.
+    pub arrived: bool,
+    /// What is known.
+    pub error: Error,
+}
+
+/// No connection was made, so nothing of the call left this process.
+fn is_connect(status: &tonic::Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        if error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// The platforms service.
 #[derive(Clone)]
 pub struct Platforms {
@@ -115,15 +135,15 @@ impl Platforms {
     }
 
     /// Renews a credential; the same attempt is sent once. After `send_before_ms` it is only asked for its answer.
-    pub async fn refresh(&self, request: pb::RefreshRequest, patience: Duration) -> Result<Answers, Error> {
+    pub async fn refresh(&self, request: pb::RefreshRequest, patience: Duration) -> Result<Answers, Broken> {
         let request = Context::background().within(patience).request(request);
-        Ok(self
-            .client()
-            .refresh(request)
-            .await?
-            .into_inner()
-            .answers
-            .unwrap_or_default())
+        match self.client().refresh(request).await {
+            Ok(answer) => Ok(answer.into_inner().answers.unwrap_or_default()),
+            Err(status) => Err(Broken {
+                arrived: !is_connect(&status),
+                error: status.into(),
+            }),
+        }
     }
 
     /// Asks every replica for an attempt's answer, and sends nothing: the one whose call it was has it though Redis may not.

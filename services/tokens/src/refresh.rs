@@ -68,6 +68,14 @@ pub(crate) async fn tracked<F: Future>(attempt: &Attempt, work: F) -> F::Output 
     telemetry::traced(trace, work.instrument(span)).await
 }
 
+fn silent(reason: &str) -> Answers {
+    Answers {
+        delivery: Delivery::Unknown.into(),
+        reason: reason.to_owned(),
+        ..Answers::default()
+    }
+}
+
 impl Engine {
     /// Has a grant refreshed, or joins the refresh that is under way, and gives the grant as it is afterwards. Dropping the
     /// future stops the waiting, never the refresh.
@@ -212,54 +220,55 @@ impl Engine {
     async fn send(&self, attempt: &Attempt, credential: Credential, grant: &Grant, traits: &Traits) -> Answers {
         let patience = self.deadline() + Duration::from_secs(15);
         let give_up = Instant::now() + patience;
-        let mut troubled = false;
+        let request = RefreshRequest {
+            attempt_id: attempt.id.clone(),
+            connector: grant.connector.clone(),
+            credential: Some(credential),
+            send_before_ms: attempt.deadline_at_ms,
+        };
+        let mut arrived = false;
         loop {
-            let request = RefreshRequest {
-                attempt_id: attempt.id.clone(),
-                connector: grant.connector.clone(),
-                credential: Some(credential.clone()),
-                send_before_ms: attempt.deadline_at_ms,
-            };
             // After a broken call somebody may be at it or have its answer, whatever Redis knows.
-            if troubled
-                && let Ok(found) = self.platforms.seek(request.clone(), patience).await
-                && found.delivery() != Delivery::NotSent
-            {
-                return found;
-            }
-            let (asked, ()) = tokio::join!(self.platforms.refresh(request, patience), fault::hit(Point::AfterAsk));
-            match asked {
-                // After a broken call "not sent" is what a replica says that has not heard of it: not good enough where a
-                // refresh token is single use. Recovery asks again once the deadline makes it certain.
-                Ok(mut answers)
-                    if matches!(answers.delivery(), Delivery::NotSent | Delivery::HeldBack)
-                        && troubled
-                        && !traits.repeatable_refresh =>
-                {
-                    answers.set_delivery(Delivery::Unknown);
-                    return answers;
+            if arrived && let Ok(found) = self.platforms.seek(request.clone(), patience).await {
+                let is_unheard_of = matches!(found.delivery(), Delivery::NotSent | Delivery::HeldBack);
+                if !is_unheard_of {
+                    return found;
                 }
-                Ok(answers) => {
-                    // One call, and platforms saw its end.
-                    if answers.delivery() == Delivery::Unknown && !troubled {
-                        self.flights.end_call(&attempt.id);
+                // That is also what replicas say whose marker died with one of them and with Redis. Where a refresh token is
+                // single use that is not good enough: recovery sends again once the deadline has passed.
+                if !traits.repeatable_refresh {
+                    return silent("platforms does not know what became of the call");
+                }
+            }
+            let may_send = !arrived || traits.repeatable_refresh;
+            if may_send {
+                let (asked, ()) = tokio::join!(
+                    self.platforms.refresh(request.clone(), patience),
+                    fault::hit(Point::AfterAsk)
+                );
+                match asked {
+                    Ok(answers) => {
+                        // One call, and platforms saw its end.
+                        if answers.delivery() == Delivery::Unknown && !arrived {
+                            self.flights.end_call(&attempt.id);
+                        }
+                        return answers;
                     }
-                    return answers;
-                }
-                Err(error) if Instant::now() >= give_up => {
-                    tracing::warn!(attempt = attempt.id, %error, "platforms did not come back in time");
-                    let reason = "platforms was not reachable".to_owned();
-                    return Answers {
-                        delivery: Delivery::Unknown.into(),
-                        reason,
-                        ..Answers::default()
-                    };
-                }
-                Err(_) => {
-                    troubled = true;
-                    tokio::time::sleep(Duration::from_millis(400)).await;
+                    Err(broken) => {
+                        arrived |= broken.arrived;
+                        tracing::debug!(attempt = attempt.id, arrived, error = %broken.error, "a call to platforms broke");
+                    }
                 }
             }
+            if Instant::now() >= give_up {
+                tracing::warn!(attempt = attempt.id, arrived, "platforms did not come back in time");
+                let delivery = if arrived { Delivery::Unknown } else { Delivery::NotSent };
+                return Answers {
+                    delivery: delivery.into(),
+                    ..silent("platforms was not reachable")
+                };
+            }
+            tokio::time::sleep(Duration::from_millis(400)).await;
         }
     }
 

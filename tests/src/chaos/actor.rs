@@ -90,7 +90,10 @@ pub(super) async fn rage(cluster: &Cluster, plan: Plan) -> anyhow::Result<Vec<De
     }
     heal(cluster).await?;
     drop(going_on);
-    Ok(stage.deeds.into_inner().unwrap_or_else(PoisonError::into_inner))
+    let mut deeds = stage.deeds.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // They were noted when they were over.
+    deeds.sort_by_key(|deed| deed.at_ms);
+    Ok(deeds)
 }
 
 /// Nothing hangs, lies or limits any more; short lives stay.

@@ -256,26 +256,31 @@ async fn told(cluster: &Cluster, grants: &[Grant], stories: &mut HashMap<String,
             sleep(Duration::from_millis(250)).await;
         }
     }
-    let workspaces: HashSet<&String> = grants.iter().map(|grant| &grant.workspace).collect();
-    for workspace in workspaces {
-        for (account, name) in alarms(&cluster.owner(workspace)).await? {
-            if let Some(story) = stories.get_mut(&account) {
-                story.alarms.push(name);
-            }
-        }
+    for grant in grants {
+        let alarms = alarms(&cluster.owner(&grant.workspace), &grant.account).await?;
+        stories.get_mut(&grant.account).context("no story")?.alarms = alarms;
     }
     Ok(())
 }
 
-async fn alarms(owner: &Api) -> anyhow::Result<Vec<(String, String)>> {
-    let mut events = owner.events(Some("0")).await?;
+/// The events of an account that said that a person has to do something.
+async fn alarms(owner: &Api, account: &str) -> anyhow::Result<Vec<String>> {
     let mut found = Vec::new();
-    // All are there already: silence means the end.
-    while let Ok(event) = timeout(Duration::from_millis(1500), events.next()).await {
-        let event = event?;
-        if event.name == "account.reconnect_required" || event.name == "account.expired" {
-            found.push((text(&event.data["account_id"]), event.name));
+    let mut cursor = String::new();
+    loop {
+        let page = owner
+            .get(&format!("accounts/{account}/history?limit=100{cursor}"))
+            .await?
+            .ok()?;
+        for event in page["data"].as_array().context("no history")? {
+            let name = text(&event["type"]);
+            if name == "account.reconnect_required" || name == "account.expired" {
+                found.push(name);
+            }
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return Ok(found),
         }
     }
-    Ok(found)
 }

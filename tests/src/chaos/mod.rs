@@ -10,6 +10,8 @@ mod grants;
 mod history;
 mod score;
 
+use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -67,17 +69,17 @@ fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-/// Runs one plan and gives its account.
-pub async fn run(plan: Plan) -> anyhow::Result<Score> {
+/// Runs one plan and gives its account. What was done and what every process printed goes to the folder `logs`, if there is one.
+pub async fn run(plan: Plan, logs: Option<&Path>) -> anyhow::Result<Score> {
     let cluster = Cluster::start_as(Form::Processes, layout(), &SETTINGS).await?;
-    let outcome = Box::pin(play(&cluster, plan)).await;
+    let outcome = Box::pin(play(&cluster, plan, logs)).await;
     if outcome.is_err() {
         cluster.report();
     }
     outcome
 }
 
-async fn play(cluster: &Cluster, plan: Plan) -> anyhow::Result<Score> {
+async fn play(cluster: &Cluster, plan: Plan, logs: Option<&Path>) -> anyhow::Result<Score> {
     let grants = grants::connect(cluster, plan.grants).await?;
     let callers = Callers::start(cluster, &grants, plan.seed)?;
     let began = Instant::now();
@@ -85,6 +87,10 @@ async fn play(cluster: &Cluster, plan: Plan) -> anyhow::Result<Score> {
     let settled = callers.settle(SETTLE).await;
     let asked = callers.stop().await?;
     let hub = cluster.hub().context("no processes")?;
+    if let Some(logs) = logs {
+        hub.copy_logs(logs)?;
+        std::fs::write(logs.join("deeds.log"), listed(&deeds))?;
+    }
     let history = history::History::read(cluster, hub, &grants).await?;
     let mut score = score::judge(&history, &grants, &deeds, &asked);
     score.settle_seconds =
@@ -92,4 +98,12 @@ async fn play(cluster: &Cluster, plan: Plan) -> anyhow::Result<Score> {
     score.unsettled = settled;
     score.plan = Some(plan);
     Ok(score)
+}
+
+fn listed(deeds: &[actor::Deed]) -> String {
+    deeds.iter().fold(String::new(), |mut lines, deed| {
+        let (kind, whom, at_ms) = (deed.kind, &deed.whom, deed.at_ms);
+        let _ = writeln!(lines, "{at_ms} {kind:?} {whom} for {} ms", deed.until_ms - at_ms);
+        lines
+    })
 }

@@ -12,6 +12,9 @@ use super::history::{Call, History, Story};
 /// How long after the platform's answer platforms may be without a kept copy: milliseconds on a machine that has time.
 const WINDOW_MS: i64 = 1000;
 
+/// How often platforms puts back into Redis what was lost there.
+const PUT_BACK_MS: i64 = 5000;
+
 /// The account of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Score {
@@ -226,23 +229,41 @@ fn reason(call: &Call, deeds: &[Deed], again_ms: i64) -> Option<String> {
             kill.at_ms - done
         ));
     }
-    // Kept in two places, and both were lost, and who waited for it: three faults before it was asked for again.
+    // Whoever waited for it died before it was stored, and both of platforms' copies were gone before it was asked for again.
     let within = |deed: &&Deed| deed.at_ms >= done && deed.at_ms < again_ms;
-    let memory = kills.clone().find(within)?;
-    let redis = deeds
-        .iter()
-        .filter(|deed| matches!(deed.kind, Kind::Flush | Kind::RedisDown));
-    let redis = redis.clone().find(within)?;
+    let stored_ms = stored_by(done, deeds);
     let waiting = deeds
         .iter()
-        .filter(|deed| deed.kind == Kind::Kill && deed.whom == "tokens");
-    let waiting = waiting.clone().find(within)?;
+        .filter(|deed| deed.kind == Kind::Kill && deed.whom == "tokens" && deed.at_ms <= stored_ms)
+        .find(within)?;
+    let emptied = |deed: &&Deed| matches!(deed.kind, Kind::Flush | Kind::RedisDown);
+    let (redis, memory) = deeds.iter().filter(emptied).filter(within).find_map(|redis| {
+        let put_back_ms = redis.until_ms + PUT_BACK_MS + WINDOW_MS;
+        let memory = kills.clone().filter(within).find(|kill| kill.at_ms <= put_back_ms)?;
+        Some((redis, memory))
+    })?;
     Some(format!(
         "tokens was killed {:+} ms, platforms {:+} ms, and Redis emptied {:+} ms after the platform's commit",
         waiting.at_ms - done,
         memory.at_ms - done,
         redis.at_ms - done
     ))
+}
+
+/// When tokens had the answer in its database at the latest: what stands still or is away meanwhile holds it up.
+fn stored_by(done_ms: i64, deeds: &[Deed]) -> i64 {
+    let holds_up = |deed: &&Deed| match deed.kind {
+        Kind::Pause => deed.whom == "tokens" || deed.whom == "platforms",
+        Kind::Hold | Kind::Cut | Kind::RedisDown | Kind::RedisSlow => true,
+        Kind::Kill | Kind::Restart | Kind::Flush | Kind::Switch => false,
+    };
+    let mut by = done_ms + WINDOW_MS;
+    for deed in deeds.iter().filter(holds_up) {
+        if deed.at_ms <= by {
+            by = by.max(deed.until_ms + WINDOW_MS);
+        }
+    }
+    by
 }
 
 /// Platforms whose tokens may be renewed again and again: nothing can be lost there, only time.

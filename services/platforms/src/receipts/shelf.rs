@@ -8,6 +8,7 @@ use kit::seal::{Aad, KeyRing};
 use kit::shared::Shared;
 use prost::Message as _;
 use proto::platforms::v1::Answers;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::copies::{Copies, ROOM};
@@ -16,6 +17,8 @@ use super::copies::{Copies, ROOM};
 pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// How often Redis is given what it should have.
 const HAND_OVER: Duration = Duration::from_secs(5);
+/// How long an answer is held up by a Redis that is slow.
+const SLOW: Duration = Duration::from_millis(50);
 /// Channel on which replicas tell each other what to forget.
 const ACKNOWLEDGED: &str = "acknowledged";
 
@@ -115,25 +118,41 @@ impl Shelf {
         }
     }
 
-    pub(super) async fn store(&self, kind: Kind, id: &str, answers: &Answers) {
+    /// Keeps answers: in memory when this returns, and in Redis unless that is slow. Then whoever waits for them has them sooner
+    /// in a place that is safer.
+    pub(super) async fn store(self: &Arc<Self>, kind: Kind, id: &str, answers: &Answers) {
         let plain = Zeroizing::new(answers.encode_to_vec());
         match self.ring.seal(&kind.aad(id), &plain) {
-            Ok(sealed) => self.put(&kind.key(id), sealed).await,
+            Ok(sealed) => {
+                let key = kind.key(id);
+                self.keep(&key, sealed.clone());
+                let shelf = self.clone();
+                let shared = tokio::spawn(async move { shelf.share(&key, &sealed).await });
+                let _ = timeout(SLOW, shared).await;
+            }
             Err(error) => tracing::error!(%error, "an answer cannot be sealed and is not kept"),
         }
     }
 
     pub(super) async fn mark_sent(&self, id: &str) {
-        self.put(&Kind::Sent.key(id), vec![1]).await;
+        let key = Kind::Sent.key(id);
+        self.keep(&key, vec![1]);
+        self.share(&key, &[1]).await;
     }
 
-    async fn put(&self, key: &str, value: Vec<u8>) {
+    fn keep(&self, key: &str, value: Vec<u8>) {
         let end = self.clock.now_ms().saturating_add(kit::clock::millis(KEPT));
-        self.copies.keep(key, value.clone(), end);
-        if self.shared.put(key, &value, KEPT).await.is_ok() {
+        self.copies.keep(key, value, end);
+    }
+
+    async fn share(&self, key: &str, value: &[u8]) {
+        if self.shared.put(key, value, KEPT).await.is_err() {
+            tracing::warn!("an answer is kept in memory alone: redis did not take it");
+        } else if self.copies.get(key).is_some() {
             self.copies.is_shared(key, true);
         } else {
-            tracing::warn!("an answer is kept in memory alone: redis did not take it");
+            // It was acknowledged meanwhile.
+            let _ = self.shared.remove(key).await;
         }
     }
 

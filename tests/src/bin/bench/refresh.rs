@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use harness::{Cluster, Hub};
-use proto::tokens::v1::GetAccessTokenRequest;
+use proto::tokens::v1::RefreshNowRequest;
 use proto::tokens::v1::tokens_service_client::TokensServiceClient;
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
@@ -16,12 +16,8 @@ use tonic::transport::Channel;
 
 use crate::measure::{Bare, ROUNDS, ratio};
 
-/// Grants whose tokens live for four seconds, each read so that it is always refreshed anew.
+/// Grants, each refreshed anew as soon as it was.
 pub(crate) const GRANTS: usize = 96;
-/// Half of a token's life: one that was renewed less than this ago is handed out as it is.
-const HALF_LIFE: Duration = Duration::from_secs(2);
-/// The first token of each lives longer: the sign-in needs it.
-const FIRST: Duration = Duration::from_secs(10);
 pub(crate) const PLATFORM: Duration = Duration::from_millis(50);
 /// Who works for a refresh.
 const MEMBERS: [&str; 5] = ["tokens-0", "tokens-1", "platforms-0", "platforms-1", "accounts-0"];
@@ -41,19 +37,14 @@ impl Round {
 }
 
 pub(crate) async fn all(hub: &Cluster, bare: (&Bare, &Bare), length: Duration) -> anyhow::Result<()> {
-    for (operation, life) in [("exchange", FIRST), ("refresh", 2 * HALF_LIFE)] {
-        let short = json!({"kind": "lifetimes", "access_seconds": life.as_secs()});
-        let order = json!({"platform": "x", "operation": operation, "effect": short});
-        hub.sandbox.switch(&order).await?;
-    }
     let grants = connect(hub).await?;
     let late =
         json!({"platform": "x", "operation": "refresh", "effect": {"kind": "delay", "ms": PLATFORM.as_millis()}});
     hub.sandbox.switch(&late).await?;
     let processes = hub.hub().context("no processes")?;
     let postgres = postmaster(processes).await?;
-    // Until the first tokens are old.
-    hubs(processes, &grants, postgres, FIRST).await?;
+    // Connections are made, statements prepared.
+    hubs(processes, &grants, postgres, length.min(Duration::from_secs(2))).await?;
     let (mut ours, mut theirs): (Vec<Round>, Vec<Round>) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         ours.push(hubs(processes, &grants, postgres, length).await?);
@@ -112,23 +103,15 @@ async fn hubs(processes: &Hub, grants: &[(String, String)], postgres: u32, lengt
         let url = format!("http://{}", processes.address("tokens", number % 2));
         let mut tokens = TokensServiceClient::new(Channel::from_shared(url)?.connect_lazy());
         loops.spawn(async move {
-            let (mut done, mut generation) = (0_u32, 0);
+            let mut done = 0_u32;
             while begun.elapsed() < length {
-                let request = GetAccessTokenRequest {
+                let request = RefreshNowRequest {
                     workspace_id: workspace_id.clone(),
                     account_id: account_id.clone(),
-                    min_ttl: Some(prost_types::Duration {
-                        seconds: 3600,
-                        nanos: 0,
-                    }),
                 };
-                // On a busy machine a token may have ended before it is handed out; then the next one counts.
-                if let Ok(answer) = tokens.get_access_token(request).await {
-                    let now = answer.into_inner().generation;
-                    done += u32::from(generation > 0 && now > generation);
-                    generation = now;
-                }
-                tokio::time::sleep(HALF_LIFE / 4).await;
+                let answer = tokens.refresh_now(request).await?.into_inner();
+                anyhow::ensure!(answer.error.is_none(), "not renewed: {:?}", answer.error);
+                done += 1;
             }
             anyhow::Ok(done)
         });
