@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection, Row as _};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::grants::Grant;
 use crate::{Api, Cluster, Hub};
