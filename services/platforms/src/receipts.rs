@@ -87,9 +87,6 @@ impl Receipts {
     /// going away stops it.
     pub(crate) async fn once(&self, id: &str, work: Work) -> Answers {
         let until = Instant::now() + self.0.patience;
-        if let Some(answers) = self.0.shelf.load(Kind::Receipt, id).await {
-            return answers;
-        }
         let mut flight = self.join(id, work);
         let ended = timeout_at(until, flight.wait_for(Option::is_some)).await;
         match ended {
@@ -129,11 +126,11 @@ impl Receipts {
             Ok(lock) => lock,
             Err(answers) => return *answers,
         };
-        if let Some(answers) = self.0.shelf.load(Kind::Receipt, id).await {
+        let known = self.0.shelf.known(id).await;
+        if let Some(answers) = known.receipt {
             return answers;
         }
-        let early = self.0.shelf.load(Kind::Early, id).await;
-        if early.is_none() && self.0.shelf.has(Kind::Sent, id).await {
+        if known.early.is_none() && known.is_sent {
             return unknown("an earlier call was sent and its answer did not arrive");
         }
         let answers = work(
@@ -141,7 +138,7 @@ impl Receipts {
                 receipts: self.clone(),
                 id: id.to_owned(),
             },
-            early,
+            known.early,
         )
         .await;
         match answers.delivery() {

@@ -21,7 +21,7 @@ const QUEUE: usize = 65_536;
 /// A buffered read is on disk within this, or nothing more is handed out.
 const PATIENCE_US: u64 = 1_000_000;
 /// How long a buffered group gathers: few commits, and far below what it may wait.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(50);
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// When a read counts as audited.

@@ -77,9 +77,9 @@ fn silent(reason: &str) -> Answers {
 }
 
 impl Engine {
-    /// Has a grant refreshed, or joins the refresh that is under way, and gives the grant as it is afterwards. Dropping the
-    /// future stops the waiting, never the refresh.
-    pub async fn refresh(&self, grant: &Grant, why: Why) -> Result<Grant, Error> {
+    /// Has a grant refreshed, or joins the refresh that is under way, and waits for its end. Dropping the future stops the waiting,
+    /// never the refresh.
+    pub async fn refresh(&self, grant: &Grant, why: Why) -> Result<(), Error> {
         if self.draining() {
             return Err(Error::Draining);
         }
@@ -88,10 +88,9 @@ impl Engine {
             if let Err(error) = Box::pin(engine.renew(&workspace_id, &grant_id, generation, why)).await {
                 tracing::warn!(grant = grant_id, %error, "refresh did not run");
             }
-            engine.spread(&grant_id).await;
         });
         ended.cancelled().await;
-        self.latest(grant).await
+        Ok(())
     }
 
     /// One caller's refresh, over all replicas.
@@ -132,23 +131,19 @@ impl Engine {
         if grant.generation != generation || paused || !may_refresh(grant, &traits, now) {
             return Ok(Next::Done);
         }
+        let attempt = self.attempt(grant, why.as_str(), None);
+        // Before the claim: recovery must not take our own fresh row for an orphan.
+        let running = self.flights.run(&attempt.id);
+        if let Some(attempt) = self.store.claim(attempt).await? {
+            return tracked(&attempt, Box::pin(self.perform(&attempt, &stored, &traits))).await;
+        }
+        drop(running);
         let found = self.store.unfinished(workspace_id, grant_id).await?;
         let seen = found
             .as_ref()
             .map(|attempt| attempt.unfinished(self.flights.is_running(&attempt.id)));
         match (claim(seen.as_ref(), &self.me, &traits, &self.policy, now), found) {
             (Claim::Adopt, Some(orphan)) => Box::pin(self.recover(orphan)).await,
-            (Claim::Free, _) => {
-                let salvaged = self.store.salvaged(workspace_id, grant_id).await?;
-                let attempt = self.attempt(grant, why.as_str(), salvaged.map(|(id, _)| id));
-                // Before the claim: recovery must not take our own fresh row for an orphan.
-                let _running = self.flights.run(&attempt.id);
-                if !self.store.claim(&attempt).await? {
-                    self.wait_for_other(workspace_id, grant_id, generation).await?;
-                    return Ok(Next::Done);
-                }
-                tracked(&attempt, Box::pin(self.perform(&attempt, &stored, &traits))).await
-            }
             _ => {
                 self.wait_for_other(workspace_id, grant_id, generation).await?;
                 Ok(Next::Done)

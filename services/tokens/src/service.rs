@@ -210,7 +210,8 @@ impl TokensService for Service {
         if !may_refresh(&before, &traits, self.engine.now()) {
             return Err(Error::NotRefreshable("there is nothing to refresh now").into());
         }
-        let after = self.engine.refresh(&before, Why::Person).await?;
+        self.engine.refresh(&before, Why::Person).await?;
+        let after = self.engine.latest(&before).await?;
         let renewed = after.generation > before.generation;
         let error = if renewed {
             None

@@ -44,8 +44,8 @@ impl Engine {
             }
             Arrival::Answered => Box::pin(self.read(attempt, answers, &stored, traits)).await?,
         };
-        self.platforms.acknowledge(&attempt.id).await;
         self.spread(&attempt.grant_id).await;
+        self.platforms.acknowledge(&attempt.id).await;
         Ok(next)
     }
 
@@ -137,8 +137,8 @@ impl Engine {
         match applied {
             Applied::Renewed(grant) => {
                 note(attempt, &grant, "renewed", None);
-                self.spread(&grant.id).await;
                 if grant.derive_pending {
+                    self.spread(&grant.id).await;
                     Box::pin(self.derive(&grant)).await?;
                 }
             }

@@ -31,6 +31,7 @@ use crate::Error;
 use crate::model::Grant;
 use crate::model::change::Change;
 use crate::vault::Vault;
+use grants::Attached;
 
 /// Outbox topic of grant changes, delivered to accounts.
 pub const GRANT_CHANGE: &str = "grant_change";
@@ -79,9 +80,20 @@ async fn retry<T, F: Future<Output = Result<T, Error>>>(mut work: impl FnMut() -
 /// Puts a change into the outbox, in the transaction that makes it true.
 async fn announce(tx: &mut db::Tx, grant: &Grant, change: Change, now: i64) -> Result<(), Error> {
     let accounts = grants::accounts(tx, &grant.id).await?;
+    announce_with(tx, grant, &accounts, change, now).await
+}
+
+/// [`announce`] with the grant's accounts, which the caller has read.
+async fn announce_with(
+    tx: &mut db::Tx,
+    grant: &Grant,
+    accounts: &[Attached],
+    change: Change,
+    now: i64,
+) -> Result<(), Error> {
     let message = pb::GrantChange {
         change_id: format!("{}:{}", grant.id, grant.version),
-        grant: Some(grant.message(accounts)),
+        grant: Some(grant.message(accounts.iter().map(Attached::message).collect())),
         cause: change.cause.into(),
         occurred_at_ms: now,
         announce: change.announce,

@@ -191,7 +191,8 @@ impl Engine {
                     }
                 }
                 Work::Refresh => {
-                    let after = self.refresh(&grant, Why::Schedule).await?;
+                    self.refresh(&grant, Why::Schedule).await?;
+                    let after = self.latest(&grant).await?;
                     if after.next_refresh_at_ms == grant.next_refresh_at_ms {
                         break;
                     }

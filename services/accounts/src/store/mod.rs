@@ -46,9 +46,8 @@ impl Store {
     /// Begins a change of a workspace. Other changes of the same workspace wait until it is committed or dropped.
     pub(crate) async fn change(&self, workspace_id: &str, now_ms: i64) -> Result<Change, Error> {
         let mut tx = self.db.begin().await?;
-        let make = "INSERT INTO workspaces (id) VALUES ($1) ON CONFLICT (id) DO NOTHING";
-        sqlx::query(make).bind(workspace_id).execute(&mut *tx).await?;
-        let lock = "UPDATE workspaces SET seq = seq WHERE id = $1 RETURNING seq";
+        let lock =
+            "INSERT INTO workspaces (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET seq = workspaces.seq RETURNING seq";
         let seq: i64 = sqlx::query_scalar(lock).bind(workspace_id).fetch_one(&mut *tx).await?;
         let cache = self.cache.clone();
         Ok(Change {

@@ -47,6 +47,11 @@ impl Memory {
         self.state().live(key).cloned()
     }
 
+    pub(super) fn get_all(&self, keys: &[String]) -> Vec<Option<Vec<u8>>> {
+        let state = self.state();
+        keys.iter().map(|key| state.live(key).cloned()).collect()
+    }
+
     pub(super) fn put(&self, key: &str, value: &[u8], ttl: Duration) {
         self.state().write(key, value.to_vec(), ttl);
     }
@@ -74,6 +79,13 @@ impl Memory {
 
     pub(super) fn remove(&self, key: &str) {
         self.state().entries.remove(key);
+    }
+
+    pub(super) fn remove_all(&self, keys: &[String]) {
+        let mut state = self.state();
+        for key in keys {
+            state.entries.remove(key);
+        }
     }
 
     pub(super) fn renew(&self, key: &str, token: &[u8], ttl: Duration) -> bool {

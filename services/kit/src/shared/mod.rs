@@ -74,6 +74,12 @@ impl Shared {
         on_store!(self, get(&self.key(key)))
     }
 
+    /// What is kept under each of these keys, in one go.
+    pub async fn get_all(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>> {
+        let keys: Vec<String> = keys.iter().map(|key| self.key(key)).collect();
+        on_store!(self, get_all(&keys))
+    }
+
     /// Keeps a value for `ttl`.
     pub async fn put(&self, key: &str, value: &[u8], ttl: Duration) -> Result<()> {
         on_store!(self, put(&self.key(key), value, ttl))
@@ -101,6 +107,12 @@ impl Shared {
     /// Forgets a key.
     pub async fn remove(&self, key: &str) -> Result<()> {
         on_store!(self, remove(&self.key(key)))
+    }
+
+    /// Forgets keys, in one go.
+    pub async fn remove_all(&self, keys: &[String]) -> Result<()> {
+        let keys: Vec<String> = keys.iter().map(|key| self.key(key)).collect();
+        on_store!(self, remove_all(&keys))
     }
 
     /// Takes a lock, or `None` when somebody holds it. It is renewed while held, and given back only by its holder.

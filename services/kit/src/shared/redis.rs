@@ -70,6 +70,10 @@ impl Redis {
         self.connection.clone().get(key).await
     }
 
+    pub(super) async fn get_all(&self, keys: &[String]) -> RedisResult<Vec<Option<Vec<u8>>>> {
+        self.connection.clone().mget(keys).await
+    }
+
     pub(super) async fn put(&self, key: &str, value: &[u8], ttl: Duration) -> RedisResult<()> {
         self.connection.clone().pset_ex(key, value, ms(ttl)).await
     }
@@ -94,6 +98,10 @@ impl Redis {
 
     pub(super) async fn remove(&self, key: &str) -> RedisResult<()> {
         self.connection.clone().del(key).await
+    }
+
+    pub(super) async fn remove_all(&self, keys: &[String]) -> RedisResult<()> {
+        self.connection.clone().del(keys).await
     }
 
     pub(super) async fn renew(&self, key: &str, token: &[u8], ttl: Duration) -> RedisResult<bool> {

@@ -22,7 +22,7 @@ const SLOW: Duration = Duration::from_millis(50);
 /// Channel on which replicas tell each other what to forget.
 const ACKNOWLEDGED: &str = "acknowledged";
 
-/// What is kept of an id.
+/// A piece of what is kept of an id.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// All answers of a call that is over.
@@ -63,6 +63,13 @@ impl Kind {
     }
 }
 
+/// What is kept of an id.
+pub(super) struct Known {
+    pub(super) receipt: Option<Answers>,
+    pub(super) early: Option<Answers>,
+    pub(super) is_sent: bool,
+}
+
 fn hash(id: &str) -> String {
     kit::id::sha256_hex(id.as_bytes())
 }
@@ -95,21 +102,37 @@ impl Shelf {
         !self.copies.is_full()
     }
 
-    pub(super) async fn has(&self, kind: Kind, id: &str) -> bool {
-        self.find(&kind.key(id)).await.is_some()
+    /// Our own copy, or Redis's.
+    pub(super) async fn load(&self, kind: Kind, id: &str) -> Option<Answers> {
+        let key = kind.key(id);
+        let sealed = match self.copies.get(&key) {
+            Some(value) => value,
+            None => self.shared.get(&key).await.ok().flatten()?,
+        };
+        self.open(kind, id, &sealed)
     }
 
-    /// Our own copy, or Redis's.
-    async fn find(&self, key: &str) -> Option<Vec<u8>> {
-        match self.copies.get(key) {
-            Some(value) => Some(value),
-            None => self.shared.get(key).await.ok().flatten(),
+    /// All that is kept of an id.
+    pub(super) async fn known(&self, id: &str) -> Known {
+        let keys = Kind::ALL.map(|kind| kind.key(id));
+        let mut found = keys.each_ref().map(|key| self.copies.get(key));
+        if found.iter().any(Option::is_none)
+            && let Ok(shared) = self.shared.get_all(&keys).await
+        {
+            for (ours, theirs) in found.iter_mut().zip(shared) {
+                *ours = ours.take().or(theirs);
+            }
+        }
+        let [receipt, early, sent] = found;
+        Known {
+            receipt: receipt.and_then(|sealed| self.open(Kind::Receipt, id, &sealed)),
+            early: early.and_then(|sealed| self.open(Kind::Early, id, &sealed)),
+            is_sent: sent.is_some(),
         }
     }
 
-    pub(super) async fn load(&self, kind: Kind, id: &str) -> Option<Answers> {
-        let sealed = self.find(&kind.key(id)).await?;
-        match self.ring.open(&kind.aad(id), &sealed) {
+    fn open(&self, kind: Kind, id: &str, sealed: &[u8]) -> Option<Answers> {
+        match self.ring.open(&kind.aad(id), sealed) {
             Ok(plain) => Answers::decode(plain.as_slice()).ok(),
             Err(error) => {
                 tracing::error!(%error, "a kept answer does not open");
@@ -176,11 +199,9 @@ impl Shelf {
 
     /// Forgets an id. False when another replica may still have a copy.
     pub(super) async fn acknowledge(&self, id: &str) -> bool {
-        let mut ours = false;
-        for kind in Kind::ALL {
-            ours |= self.copies.forget(&kind.key(id));
-            let _ = self.shared.remove(&kind.key(id)).await;
-        }
+        let keys = Kind::ALL.map(|kind| kind.key(id));
+        let ours = keys.iter().fold(false, |ours, key| self.copies.forget(key) || ours);
+        let _ = self.shared.remove_all(&keys).await;
         let told = self.shared.notify(ACKNOWLEDGED, hash(id).as_bytes()).await;
         ours || told.is_ok()
     }

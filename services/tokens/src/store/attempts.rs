@@ -6,6 +6,7 @@ use kit::db::Tx;
 use proto::platforms::v1::Answers;
 use sqlx::any::AnyRow;
 
+use super::quarantine::WAITING;
 use super::{Store, bytes, number, optional, retry, text};
 use crate::Error;
 use crate::model::attempt::{Owner, PROTOCOL, Unfinished};
@@ -65,11 +66,14 @@ impl Attempt {
 }
 
 impl Store {
-    /// Claims a refresh: a row without an outcome, of which the unique index allows one per grant. False when somebody else
-    /// has one, or when the grant is not at the parent generation any more.
-    pub async fn claim(&self, attempt: &Attempt) -> Result<bool, Error> {
-        let done = insert(attempt).execute(self.db.pool()).await?;
-        Ok(done.rows_affected() == 1)
+    /// Claims a refresh: a row without an outcome, of which the unique index allows one per grant; with the token out of
+    /// quarantine that it is to be sent with, if there is one. `None` when somebody else has one, or when the grant is not at the
+    /// parent generation any more.
+    pub async fn claim(&self, attempt: Attempt) -> Result<Option<Attempt>, Error> {
+        let sql = format!("{} RETURNING salvage_id", inserting());
+        let claimed = bound(&sql, &attempt).fetch_optional(self.db.pool()).await?;
+        let salvage_id = claimed.map(|row| optional(&row, "salvage_id")).transpose()?;
+        Ok(salvage_id.map(|salvage_id| Attempt { salvage_id, ..attempt }))
     }
 
     /// The attempt of a grant that has no outcome.
@@ -201,7 +205,11 @@ impl Store {
             if query.execute(&mut *tx).await?.rows_affected() == 0 {
                 return Ok(false);
             }
-            let replaced = insert(retry_attempt).execute(&mut *tx).await?.rows_affected() == 1;
+            let replaced = bound(&inserting(), retry_attempt)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected()
+                == 1;
             tx.commit().await?;
             Ok(replaced)
         })
@@ -231,13 +239,19 @@ pub(super) async fn end_late(tx: &mut Tx, attempt: &Attempt, outcome: &str) -> R
 
 type Insert<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
 
-fn insert(attempt: &Attempt) -> Insert<'_> {
-    let sql = "INSERT INTO attempts (id, workspace_id, grant_id, parent_generation, owner, incarnation, protocol_version, why,
+/// A retry is sent with what the one before it was sent with, a new attempt with what waits in quarantine.
+fn inserting() -> String {
+    format!(
+        "INSERT INTO attempts (id, workspace_id, grant_id, parent_generation, owner, incarnation, protocol_version, why,
             retry_of, salvage_id, state, outcome, sealed_receipt, started_at_ms, deadline_at_ms, received_at_ms, finished_at_ms, trace)
-         SELECT $1, workspace_id, id, generation, $5, $6, $7, $8, $9, $10, 'open', '', NULL, $11, $12, 0, 0, $13
-         FROM grants WHERE id = $2 AND workspace_id = $3 AND generation = $4 AND state IN ('active', 'suspect')
-         ON CONFLICT DO NOTHING";
-    sqlx::query(sql)
+         SELECT $1, g.workspace_id, g.id, g.generation, $5, $6, $7, $8, $9, CASE WHEN $9 IS NULL THEN ({WAITING}) ELSE $10 END, 'open', '', NULL, $11, $12, 0, 0, $13
+         FROM grants g WHERE g.id = $2 AND g.workspace_id = $3 AND g.generation = $4 AND g.state IN ('active', 'suspect')
+         ON CONFLICT DO NOTHING"
+    )
+}
+
+fn bound<'q>(sql: &str, attempt: &'q Attempt) -> Insert<'q> {
+    sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()))
         .bind(&attempt.id)
         .bind(&attempt.grant_id)
         .bind(&attempt.workspace_id)

@@ -294,15 +294,15 @@ pub(super) async fn save(tx: &mut Tx, grant: &Grant, over: i64, sealing: &Sealin
     }
 }
 
-/// The accounts of a grant as the contract has them.
-pub(super) async fn accounts(tx: &mut Tx, grant_id: &str) -> Result<Vec<pb::GrantAccount>, Error> {
+/// The accounts of a grant.
+pub(super) async fn accounts(tx: &mut Tx, grant_id: &str) -> Result<Vec<Attached>, Error> {
     let sql = "SELECT * FROM attachments WHERE grant_id = $1 AND state = 'attached' ORDER BY account_id";
     let rows = sqlx::query(sql).bind(grant_id).fetch_all(&mut **tx).await?;
-    rows.iter().map(|row| Ok(attached(row)?.message())).collect()
+    rows.iter().map(attached).collect()
 }
 
 impl Attached {
-    fn message(&self) -> pb::GrantAccount {
+    pub(super) fn message(&self) -> pb::GrantAccount {
         pb::GrantAccount {
             account_id: self.account_id.clone(),
             platform_account_id: self.platform_account_id.clone(),

@@ -5,8 +5,8 @@ use proto::platforms::v1::Credential;
 use sqlx::Row;
 
 use super::attempts::{Attempt, end_late};
-use super::grants::{Sealing, lock, save};
-use super::{Store, announce, retry};
+use super::grants::{Sealing, accounts, lock, save};
+use super::{Store, announce, announce_with, retry};
 use crate::Error;
 use crate::model::change::{Heir, Proof, Rules, is_heir};
 use crate::model::{Facts, Grant, Refusal};
@@ -47,7 +47,13 @@ impl Store {
             let Some(stored) = lock(&mut tx, &attempt.workspace_id, &attempt.grant_id).await? else {
                 return Ok(Applied::Superseded);
             };
-            let Some((parent, state, outcome)) = lineage(&mut tx, attempt).await? else {
+            let Some(Lineage {
+                parent,
+                state,
+                outcome,
+                aside,
+            }) = lineage(&mut tx, attempt).await?
+            else {
                 return Ok(Applied::Superseded);
             };
             if state == "applied" || matches!(outcome.as_str(), "revoked" | "superseded") {
@@ -56,16 +62,19 @@ impl Store {
             let mut grant = stored.grant.clone();
             let applied = match is_heir(&grant, parent) {
                 Heir::Yes => {
-                    let derives = self.derives(&mut tx, &grant).await?;
+                    let accounts = accounts(&mut tx, &grant.id).await?;
+                    let derives = accounts.iter().any(|account| account.sealed_derived.is_some());
                     let change = rules.renewed(&mut grant, &facts, derives);
                     let sealed = self.seal_credential(&grant, new)?;
                     save(&mut tx, &grant, parent, &Sealing::Replace(sealed)).await?;
-                    sqlx::query("DELETE FROM quarantine WHERE grant_id = $1")
-                        .bind(&grant.id)
-                        .execute(&mut *tx)
-                        .await?;
+                    if aside > 0 {
+                        sqlx::query("DELETE FROM quarantine WHERE grant_id = $1")
+                            .bind(&grant.id)
+                            .execute(&mut *tx)
+                            .await?;
+                    }
                     kit::fault::hit(kit::fault::Point::InsideApply).await;
-                    announce(&mut tx, &grant, change, rules.now).await?;
+                    announce_with(&mut tx, &grant, &accounts, change, rules.now).await?;
                     Applied::Renewed(Box::new(grant))
                 }
                 Heir::Revoked => {
@@ -131,12 +140,6 @@ impl Store {
         Ok(())
     }
 
-    async fn derives(&self, tx: &mut Tx, grant: &Grant) -> Result<bool, Error> {
-        let sql = "SELECT COUNT(*) FROM attachments WHERE grant_id = $1 AND state = 'attached' AND sealed_derived IS NOT NULL";
-        let count: i64 = sqlx::query_scalar(sql).bind(&grant.id).fetch_one(&mut **tx).await?;
-        Ok(count > 0)
-    }
-
     /// Notes that the platform answered and did not renew. Only of the attempt that is still without an outcome, and only while
     /// the grant is where the attempt started: the loser of a race is not believed, and its answer goes. `None` = not believed.
     pub async fn refuse(
@@ -179,7 +182,7 @@ impl Store {
                 return Ok(None);
             };
             let mut grant = stored.grant;
-            let parent = lineage(&mut tx, attempt).await?.map(|(parent, ..)| parent);
+            let parent = lineage(&mut tx, attempt).await?.map(|lineage| lineage.parent);
             let outcome = format!("{} {}", crate::error::reason(refusal), refusal.code);
             let open = close(&mut tx, attempt, state, &outcome, now, false).await?;
             if !open {
@@ -210,16 +213,34 @@ fn without_shared(late: &Credential, stored: Option<&Credential>) -> Credential 
     late
 }
 
-/// The generation that an attempt belongs to now, its state and outcome: a detach moves the lineage on.
-async fn lineage(tx: &mut Tx, attempt: &Attempt) -> Result<Option<(i64, String, String)>, Error> {
-    let sql = "SELECT parent_generation, state, outcome FROM attempts WHERE id = $1 AND workspace_id = $2";
+/// Where an attempt stands now.
+struct Lineage {
+    /// The generation that it belongs to: a detach moves it on.
+    parent: i64,
+    state: String,
+    outcome: String,
+    /// Tokens of its grant that are in quarantine.
+    aside: i64,
+}
+
+async fn lineage(tx: &mut Tx, attempt: &Attempt) -> Result<Option<Lineage>, Error> {
+    let sql =
+        "SELECT parent_generation, state, outcome, (SELECT COUNT(*) FROM quarantine q WHERE q.grant_id = a.grant_id)
+         FROM attempts a WHERE a.id = $1 AND a.workspace_id = $2";
     let row = sqlx::query(sql)
         .bind(&attempt.id)
         .bind(&attempt.workspace_id)
         .fetch_optional(&mut **tx)
         .await?;
-    row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
-        .transpose()
+    row.map(|row| {
+        Ok(Lineage {
+            parent: row.try_get(0)?,
+            state: row.try_get(1)?,
+            outcome: row.try_get(2)?,
+            aside: row.try_get(3)?,
+        })
+    })
+    .transpose()
 }
 
 /// Ends an attempt. A `late` one may have been given up before. The raw answer goes: what is of use in it has been stored.

@@ -12,6 +12,13 @@ use crate::Error;
 use crate::model::State;
 use crate::vault::Place;
 
+/// Id of the token that a grant `g` is to be renewed with before its stored one: the newest that was not tried, or a sibling's
+/// where the stored one is suspect.
+pub(super) const WAITING: &str =
+    "SELECT q.id FROM quarantine q WHERE q.grant_id = g.id AND q.workspace_id = g.workspace_id
+     AND (q.state = 'waiting' OR (q.state = 'sibling' AND g.state = 'suspect'))
+     ORDER BY CASE q.state WHEN 'waiting' THEN 0 ELSE 1 END, q.found_at_ms DESC, q.id DESC LIMIT 1";
+
 impl Store {
     /// Keeps a salvaged token of an attempt that brought nothing else, unless the grant was disconnected.
     pub async fn salvage(&self, attempt: &Attempt, id: &str, token: &str, now: i64) -> Result<(), Error> {
