@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use harness::{Api, Cluster, Outcome, eventually, in_one_process};
+use harness::{Api, Cluster, Outcome, Sandbox, eventually, in_one_process};
 use serde_json::{Value, json};
 
 use crate::access::token;
@@ -166,6 +166,56 @@ async fn h23_each_token_that_a_person_withdraws_leads_to_its_own_end_and_one_not
         said.iter()
             .find(|text| text.contains("reconnect"))
             .context("nobody was asked")?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_whose_role_is_lost_hands_out_nothing_and_has_a_token_of_its_own_when_it_is_back() -> Outcome {
+    in_one_process(async |hub| {
+        hub.plan("bakery", "professional").await?;
+        let owner = hub.owner("bakery");
+        owner.connect(&hub.sandbox, "facebook", "ada").await?;
+        let role = async |tasks: Value| {
+            let role = json!({"kind": "role", "destination": "104000000000001", "tasks": tasks});
+            hub.sandbox.act("facebook", "ada", role).await
+        };
+        role(json!([])).await?;
+        for account in owner.accounts().await? {
+            owner.check(account["id"].as_str().context("no id")?).await?;
+        }
+        let found = eventually("one Page lost its role", async || {
+            let accounts = owner.accounts().await?;
+            let is_lost = |one: &&Value| one["health"]["reasons"][0]["code"] == "platform_role_lost";
+            Ok(accounts.iter().find(is_lost).cloned())
+        });
+        let found = found.await?;
+        let lost = found["id"].as_str().context("no id")?;
+        let path = format!("accounts/{lost}/token-refreshes");
+        owner.post(&path, json!({})).await?.ok()?;
+        let refused = token(hub, 0, lost)
+            .await
+            .err()
+            .context("somebody else's token was handed out")?;
+        let status = refused.downcast::<tonic::Status>()?;
+        ensure!(
+            kit::Failure::from_status(&status).params["reason"] == "platform_role_lost",
+            "{status:?}"
+        );
+        role(json!(["CREATE_CONTENT", "MANAGE"])).await?;
+        let back = async || {
+            owner.check(lost).await?;
+            Ok((owner.health(lost).await? == "healthy").then_some(()))
+        };
+        eventually("the role is back", back).await?;
+        let served = Sandbox::fingerprint(&token(hub, 0, lost).await?.access_token);
+        let live = hub.sandbox.live_tokens("facebook", "ada").await?;
+        ensure!(
+            live.iter()
+                .any(|one| one["fingerprint"] == served.as_str() && one["kind"] == "page"),
+            "{live:?}"
+        );
         Ok(())
     })
     .await

@@ -100,3 +100,27 @@ async fn i7_i8_a_lock_that_two_hold_or_that_ends_early_is_no_guard_and_needs_to_
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i5_many_callers_of_three_replicas_get_the_one_token_of_one_call() -> Outcome {
+    let mut layout = Layout::default();
+    layout.members.push(("tokens", 2));
+    separate_processes_as(layout, &[], async |hub, processes| {
+        for platform in ["x", "tiktok"] {
+            let ids = old_accounts(hub, platform, &["ada"]).await?;
+            let clients = (0..3).map(|replica| hub.tokens_at(processes.address("tokens", replica)));
+            let clients = clients.collect::<anyhow::Result<Vec<_>>>()?;
+            let asked = (0..600).map(|n| crate::access::ask(clients[n % 3].clone(), &ids[0]));
+            let told = join_all(asked).await.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+            let first = &told[0];
+            ensure!(first.generation == 2, "{platform}: generation {}", first.generation);
+            ensure!(
+                told.iter().all(|one| one.access_token == first.access_token),
+                "{platform}: different tokens"
+            );
+            asked_once(hub, platform, "ada", &first.access_token).await?;
+        }
+        Ok(())
+    })
+    .await
+}

@@ -15,6 +15,12 @@ async fn old_account(hub: &Cluster) -> anyhow::Result<String> {
     Ok(id)
 }
 
+async fn restart(processes: &Hub, faults: &str) -> Outcome {
+    processes.kill("tokens-0")?;
+    processes.start_member_with("tokens", 0, &[("faults", faults)])?;
+    processes.ready("tokens", 0).await
+}
+
 /// Lines of the JSON logs of both tokens processes that say `message`.
 fn lines(processes: &Hub, message: &str) -> anyhow::Result<Vec<Value>> {
     let mut found = Vec::new();
@@ -119,6 +125,42 @@ async fn a_refresh_is_one_trace_one_line_and_counted_once() -> Outcome {
             })
             .await?;
         }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_whose_process_died_goes_on_in_its_trace_and_has_one_line() -> Outcome {
+    let collector = Collector::start().await?;
+    let settings = [("telemetry.otlp_endpoint", collector.url()), ("log.format", "json")];
+    separate_processes_with(&settings, async |hub, processes| {
+        let id = old_account(hub).await?;
+        restart(processes, "after_answer:kill").await?;
+        ensure!(token(hub, 0, &id).await.is_err(), "the process lived on");
+        eventually("it died", async || Ok((!processes.runs("tokens-0")).then_some(()))).await?;
+        // The first life's spans died with it: what it began is in the database.
+        let first: String = {
+            let pool = sqlx::PgPool::connect(processes.database()).await?;
+            sqlx::query_scalar("SELECT trace FROM tokens.attempts")
+                .fetch_one(&pool)
+                .await?
+        };
+        restart(processes, "").await?;
+        eventually("the token is renewed", async || {
+            Ok((token(hub, 1, &id).await?.generation == 2).then_some(()))
+        })
+        .await?;
+        let (line, trace) = traced(processes).await?;
+        ensure!(
+            first.contains(&trace) && line["outcome"] == "renewed",
+            "{first} went on as {line}"
+        );
+        whole_trace(&collector, &trace).await?;
+        ensure!(
+            lines(processes, "refresh attempt")?.len() == 1,
+            "one line for each attempt"
+        );
         Ok(())
     })
     .await

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::Error;
 use crate::engine::{Engine, FORGET};
-use crate::model::schedule::{end, is_pausing, may_refresh, too_short};
+use crate::model::schedule::{end, is_pausing_for_reader, may_refresh, too_short};
 use crate::model::{Grant, Refusal, State};
 use crate::refresh::Why;
 use crate::store::audit::Read;
@@ -83,7 +83,7 @@ impl Engine {
             return self.best_after(wish, false).await;
         }
         let short = entry.renewable && too_short(&grant, wish.min_ttl_ms, now);
-        if short && may_refresh(&grant, &traits, now) && !is_pausing(&grant, now) {
+        if short && may_refresh(&grant, &traits, now) && !is_pausing_for_reader(&grant, now) {
             let patience = if grant.access_ended(now) {
                 Duration::MAX
             } else {

@@ -1,7 +1,7 @@
 //! The audit of token reads: no audit, no token.
 //!
-//! `buffered`: reads are queued, gathered for a moment and written in groups; the gate closes as soon as a group cannot be
-//! written, or has waited for a second. `strict`: each answer waits until its group is durable.
+//! `buffered`: reads are queued, gathered for a moment and written in groups. Once a group has waited for a second, an answer waits
+//! until its own group is durable; once one could not be written, there is none. `strict`: each answer waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,7 +18,7 @@ use crate::store::audit::{BATCH, Read};
 
 /// Reads that may wait; more means that the database cannot keep up, which closes the gate.
 const QUEUE: usize = 65_536;
-/// A buffered read is on disk within this, or nothing more is handed out.
+/// A buffered read is on disk within this, or nothing more is handed out before it is.
 const PATIENCE_US: u64 = 1_000_000;
 /// How long a buffered group gathers: few commits, and far below what it may wait.
 const GATHER: Duration = Duration::from_millis(50);
@@ -70,9 +70,10 @@ impl Gate {
             .max(1)
     }
 
-    fn is_open(&self) -> bool {
+    /// A group waits longer than a read may.
+    fn is_late(&self) -> bool {
         let since = self.waiting_since.load(Ordering::Acquire);
-        !self.failed.load(Ordering::Acquire) && (since == 0 || self.now().saturating_sub(since) < PATIENCE_US)
+        since > 0 && self.now().saturating_sub(since) >= PATIENCE_US
     }
 }
 
@@ -102,10 +103,10 @@ pub fn audit(mode: Mode, clock: Clock) -> (Audit, Writer) {
 impl Audit {
     /// Records a read before its token is handed out.
     pub async fn record(&self, read: Read) -> Result<(), Error> {
-        if self.mode == Mode::Buffered {
-            if !self.gate.is_open() {
-                return Err(Error::AuditClosed);
-            }
+        if self.gate.failed.load(Ordering::Acquire) && self.mode == Mode::Buffered {
+            return Err(Error::AuditClosed);
+        }
+        if self.mode == Mode::Buffered && !self.gate.is_late() {
             return self
                 .queue
                 .try_send(Item { read, durable: None })
@@ -180,5 +181,47 @@ impl Writer {
             // A caller that went away needs no answer.
             let _ = waiter.send(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn read() -> Read {
+        Read {
+            caller: "composer".into(),
+            workspace_id: "demo".into(),
+            account_id: "acc_1".into(),
+            grant_id: "grt_1".into(),
+            generation: 1,
+            read_at_ms: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn s6_reads_wait_for_a_group_that_is_late_and_are_refused_once_one_failed() {
+        let (audit, mut writer) = audit(Mode::Buffered, Clock::system());
+        audit.record(read()).await.unwrap();
+        // A group is being written since more than a second.
+        let start = Instant::now() - Duration::from_secs(2);
+        let late = Arc::new(Gate {
+            start,
+            failed: AtomicBool::new(false),
+            waiting_since: AtomicU64::new(1),
+        });
+        let audit = Audit {
+            gate: late.clone(),
+            ..audit
+        };
+        let mut waiting = Box::pin(audit.record(read()));
+        assert!(waiting.as_mut().now_or_never().is_none(), "handed out before its audit");
+        assert!(writer.queue.recv().await.unwrap().durable.is_none());
+        writer.queue.recv().await.unwrap().durable.unwrap().send(()).unwrap();
+        waiting.await.unwrap();
+        late.failed.store(true, Ordering::Release);
+        assert!(matches!(audit.record(read()).await, Err(Error::AuditClosed)));
     }
 }

@@ -67,6 +67,16 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Code of a call that never left: no connection, or nobody to make it.
+    pub const NOT_SENT: &str = "not_sent";
+    /// Code of a call that we held back ourselves.
+    pub const HELD_BACK: &str = "held_back";
+
+    /// The platform was not asked: free, and no reason to wait longer the next time.
+    pub fn is_unsent(&self) -> bool {
+        self.code == Self::NOT_SENT || self.code == Self::HELD_BACK
+    }
+
     /// A refusal of our own making.
     pub fn new(class: ErrorClass, code: &str, message: &str) -> Self {
         Self {

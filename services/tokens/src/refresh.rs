@@ -15,7 +15,7 @@ use tracing::Instrument;
 use crate::Error;
 use crate::engine::{Engine, REFRESHED};
 use crate::model::attempt::{Claim, PROTOCOL, claim};
-use crate::model::schedule::{is_pausing, may_refresh};
+use crate::model::schedule::{is_pausing, is_pausing_for_reader, may_refresh};
 use crate::model::{Grant, Traits};
 use crate::settle::Next;
 use crate::store::attempts::Attempt;
@@ -47,11 +47,6 @@ impl Why {
             Self::Person => "person",
             Self::Confirm => "confirm",
         }
-    }
-
-    /// After a failure, readers and the schedule keep the pause.
-    fn keeps_pause(self) -> bool {
-        matches!(self, Self::Lazy | Self::Schedule)
     }
 }
 
@@ -127,7 +122,12 @@ impl Engine {
         };
         let grant = &stored.grant;
         let traits = self.platforms.traits(&grant.connector).await?;
-        let (now, paused) = (self.now(), why.keeps_pause() && is_pausing(grant, self.now()));
+        let now = self.now();
+        let paused = match why {
+            Why::Lazy => is_pausing_for_reader(grant, now),
+            Why::Schedule => is_pausing(grant, now),
+            Why::Person | Why::Confirm => false,
+        };
         if grant.generation != generation || paused || !may_refresh(grant, &traits, now) {
             return Ok(Next::Done);
         }

@@ -225,7 +225,11 @@ fn not_sent(answers: &Answers) -> Refusal {
     } else {
         ErrorClass::Transient
     };
-    let code = if held_back { "held_back" } else { "not_sent" };
+    let code = if held_back {
+        Refusal::HELD_BACK
+    } else {
+        Refusal::NOT_SENT
+    };
     Refusal::new(class, code, &answers.reason).retry_after(answers.retry_after_ms.max(0))
 }
 

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use futures_util::{Stream, StreamExt as _};
 use http::{Request, Response};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,10 @@ use crate::db::Db;
 
 /// Streams that one connection may have open at a time.
 const STREAMS: u32 = 1024;
+/// How long calls are served after the listener closed: callers try addresses once a second, and leave out what refuses.
+const LINGER: Duration = Duration::from_secs(2);
+/// How long streams that never end by themselves are waited for.
+const OPEN_STREAMS: Duration = Duration::from_secs(10);
 
 /// Serves one service on `listener` until `shutdown`, then lets running calls end. Its health follows `database`.
 pub async fn server<S>(
@@ -64,11 +69,18 @@ where
     if let Some(certificates) = &common.tls {
         server = server.max_connection_age(certificates.lifetime());
     }
-    let ended = shutdown.clone();
+    // Without Redis there is one process of each kind: nobody could move on to another.
+    let linger = if common.redis.is_empty() {
+        Duration::ZERO
+    } else {
+        LINGER
+    };
+    let (closing, ended) = (shutdown.clone(), shutdown.clone());
     let stop = async move {
         shutdown.cancelled().await;
-        // Readiness first, so that callers move on before the listener closes.
         health.set_service_status("", ServingStatus::NotServing).await;
+        // New connections are refused from here on, and old ones serve until callers have noticed.
+        tokio::time::sleep(linger).await;
     };
     let routes = server
         .max_concurrent_streams(STREAMS)
@@ -84,15 +96,26 @@ where
     let serving = async {
         if let Some(certificates) = &common.tls {
             let incoming = tls::incoming(listener, certificates.clone());
-            routes.serve_with_incoming_shutdown(incoming, stop).await
+            routes
+                .serve_with_incoming_shutdown(until(incoming, closing), stop)
+                .await
         } else {
             let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-            routes.serve_with_incoming_shutdown(incoming, stop).await
+            routes
+                .serve_with_incoming_shutdown(until(incoming, closing), stop)
+                .await
         }
     };
     tokio::select! {
         served = serving => Ok(served?),
         // Open streams (events) would hold the drain for ever.
-        () = async { ended.cancelled().await; tokio::time::sleep(Duration::from_secs(10)).await } => Ok(()),
+        () = async { ended.cancelled().await; tokio::time::sleep(linger + OPEN_STREAMS).await } => Ok(()),
     }
+}
+
+/// Connections until `closing`; the listener is gone then, and the stream goes on without any.
+fn until<S: Stream>(incoming: S, closing: CancellationToken) -> impl Stream<Item = S::Item> {
+    incoming
+        .take_until(closing.cancelled_owned())
+        .chain(futures_util::stream::pending())
 }

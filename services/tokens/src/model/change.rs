@@ -153,8 +153,12 @@ impl Rules<'_> {
     /// delayed, and when it is tried next.
     pub fn troubled(&self, grant: &mut Grant, refusal: Refusal) -> Option<Change> {
         grant.last_attempt_at_ms = self.now;
+        grant.troubles = if refusal.is_unsent() {
+            grant.troubles.max(1)
+        } else {
+            grant.troubles + 1
+        };
         grant.last_error = Some(refusal);
-        grant.troubles += 1;
         if self.traits.announced_refresh {
             return Some(self.settle(grant, Cause::Checked, false));
         }

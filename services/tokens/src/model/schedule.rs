@@ -12,6 +12,8 @@ use super::{Grant, Policy, State, Traits, spread};
 pub const DAY_MS: i64 = 86_400_000;
 const HOUR_MS: i64 = 3_600_000;
 const MINUTE_MS: i64 = 60_000;
+/// What did not leave us is tried again after this, and as much again by chance.
+const UNSENT_MS: i64 = 5_000;
 /// Refused attempts are never closer than this, unless the configuration wants them closer.
 const LEAST_SPACING_MS: i64 = MINUTE_MS;
 /// A platform that could not be reached is asked again after this.
@@ -138,7 +140,7 @@ fn pause_ms(grant: &Grant, policy: &Policy) -> i64 {
 }
 
 /// One minute, doubled, at most an hour, half of it jitter; what the platform asked for when it did, capped at an hour;
-/// never more than half of the time that is left.
+/// never more than half of the time that is left. What was not sent is free, and tried again soon.
 fn backoff_ms(grant: &Grant, left: i64) -> i64 {
     let doubled = MINUTE_MS << grant.troubles.clamp(1, 7).unsigned_abs().saturating_sub(1);
     let longest = doubled.min(HOUR_MS);
@@ -148,7 +150,13 @@ fn backoff_ms(grant: &Grant, left: i64) -> i64 {
         .as_ref()
         .map_or(0, |error| error.retry_after_ms)
         .clamp(0, HOUR_MS);
-    let wait = jittered.max(asked);
+    let is_unsent = grant.last_error.as_ref().is_some_and(super::Refusal::is_unsent);
+    let wait = if is_unsent {
+        let seed = format!("{}{}", grant.id, grant.last_attempt_at_ms);
+        asked.max(UNSENT_MS) + spread(&seed, UNSENT_MS)
+    } else {
+        jittered.max(asked)
+    };
     if left > 0 {
         wait.min((left / 2).max(15_000))
     } else {
@@ -171,6 +179,15 @@ pub fn may_refresh(grant: &Grant, traits: &Traits, now: i64) -> bool {
 /// True while the pause after a failure lasts.
 pub fn is_pausing(grant: &Grant, now: i64) -> bool {
     (grant.refusals > 0 || grant.troubles > 0) && grant.next_refresh_at_ms > now
+}
+
+/// [`is_pausing`] for a reader. Trouble does not keep one waiting for longer than a minute who has no token at all: how often a
+/// platform is called that is down is its breaker's business.
+pub fn is_pausing_for_reader(grant: &Grant, now: i64) -> bool {
+    let asked = grant.last_error.as_ref().map_or(0, |error| error.retry_after_ms);
+    let has_nothing = grant.refusals == 0 && grant.access_ended(now);
+    let patience = asked.clamp(MINUTE_MS, HOUR_MS);
+    is_pausing(grant, now) && !(has_nothing && now >= grant.last_attempt_at_ms.saturating_add(patience))
 }
 
 /// Whether a reader who wants `min_ttl_ms` should wait for a renewal. One who wants more than the platform's tokens live is
@@ -322,6 +339,47 @@ mod tests {
         assert_eq!(wait(600_000), 600_000);
         assert_eq!(wait(1_000_000_000_000), HOUR_MS);
         assert!(wait(0) >= MINUTE_MS / 2 && wait(0) <= MINUTE_MS);
+    }
+
+    #[test]
+    fn h5_what_was_not_sent_is_tried_again_soon_and_makes_no_later_wait_longer() {
+        let unsent = crate::model::Refusal::new(
+            proto::common::v1::ErrorClass::Transient,
+            crate::model::Refusal::NOT_SENT,
+            "",
+        );
+        let mut grant = rotating_grant();
+        let (traits, policy) = (rotating(), policy());
+        for n in 0..6 {
+            let now = grant.access_expires_at_ms + n * MINUTE_MS;
+            let rules = crate::model::change::Rules {
+                traits: &traits,
+                policy: &policy,
+                now,
+            };
+            rules.troubled(&mut grant, unsent.clone());
+            assert_eq!(grant.troubles, 1);
+            let wait = grant.next_refresh_at_ms - now;
+            assert!((UNSENT_MS..=2 * UNSENT_MS).contains(&wait), "{wait}");
+        }
+    }
+
+    #[test]
+    fn trouble_keeps_a_reader_without_a_token_waiting_for_a_minute_and_one_with_a_token_for_its_time() {
+        let mut grant = planned(
+            Grant {
+                troubles: 6,
+                last_attempt_at_ms: rotating_grant().access_expires_at_ms,
+                ..rotating_grant()
+            },
+            &rotating(),
+        );
+        let after = |wait: i64| grant.last_attempt_at_ms + wait;
+        assert!(is_pausing_for_reader(&grant, after(MINUTE_MS - 1)));
+        assert!(!is_pausing_for_reader(&grant, after(MINUTE_MS)) && is_pausing(&grant, after(MINUTE_MS)));
+        let later = after(MINUTE_MS);
+        grant.access_expires_at_ms = later + HOUR_MS;
+        assert!(is_pausing_for_reader(&grant, later), "there is one to hand out");
     }
 
     #[test]

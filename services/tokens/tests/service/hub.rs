@@ -6,12 +6,20 @@ use std::time::{Duration, Instant};
 
 use kit::config::{Auth, AuthMode, Common, Database, Keys, Peers, Redis, Sections, Tls, TlsMode};
 use kit::db::{Db, Location};
-use kit::{Clock, Failure, Secret, id};
+use kit::outbox::Relay;
+use kit::shared::Shared;
+use kit::tasks::Tasks;
+use kit::{Clock, Failure, Secret, grpc, id};
 use prost::Message;
 use proto::tokens::v1::tokens_service_client::TokensServiceClient;
 use proto::tokens::v1::*;
 use sqlx::Row;
 use tempfile::TempDir;
+use tokens::engine::{Engine, Flights, Parts};
+use tokens::model::attempt::Owner;
+use tokens::platforms::Platforms;
+use tokens::store::Store;
+use tokens::vault::Vault;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -139,6 +147,35 @@ impl Hub {
             ..Setup::of("tokens-0", &self.clock)
         };
         self.tokens = process(&self.place, &self.platforms, &setup);
+    }
+
+    /// The engine alone, in this test's own runtime and without its loops.
+    pub(crate) async fn engine(&self) -> Engine {
+        let setup = Setup::of("tokens-e", &self.clock);
+        let common = common(&self.place, &self.platforms, &setup);
+        let store = Store::new(self.db.clone(), Vault::new(common.key_ring().unwrap()));
+        let (audit, writer) = tokens::audit::audit(setup.mode, self.clock.clone());
+        tokio::spawn(writer.run(store.clone(), CancellationToken::new()));
+        Engine::new(Parts {
+            store,
+            platforms: Platforms::new(
+                grpc::client(&common, grpc::TOKENS, &self.platforms),
+                grpc::Everyone::new(&common, grpc::TOKENS, &self.platforms),
+            ),
+            shared: Shared::connect(&common.redis, "tokens").await.unwrap(),
+            clock: self.clock.clone(),
+            policy: section(&setup).policy().unwrap(),
+            me: Owner {
+                name: setup.instance.into(),
+                incarnation: id::secret(),
+            },
+            tasks: Tasks::new(),
+            shutdown: CancellationToken::new(),
+            relay: Relay::new(self.db.clone(), self.clock.clone(), tokens::store::GRANT_CHANGE),
+            memory: tokens::access::memory::memory().0,
+            audit,
+            flights: Flights::default(),
+        })
     }
 
     /// Kills the process as -9 does and starts it anew.

@@ -87,12 +87,15 @@ async fn r5_an_answer_that_is_kept_after_a_retry_took_its_place_is_found() {
         hub.pass(HOUR);
         let open = die_while_calling(&mut hub, &account).await;
         hub.fake.truth().impatient = true;
-        hub.fake.next(Act::NotSent);
+        // Also what the schedule tries while time passes.
+        for _ in 0..200 {
+            hub.fake.next(Act::NotSent);
+        }
         hub.tokens = hub.replica("tokens-0");
         wait("a retry that comes to nothing", async || {
             hub.count("SELECT COUNT(*) FROM attempts WHERE state = 'transient'")
                 .await
-                == 1
+                >= 1
         })
         .await;
         assert_eq!(hub.grant(&account).await.generation, 1);

@@ -5,6 +5,7 @@
 
 mod access;
 mod behaviour;
+mod cancel;
 mod checks;
 mod connect;
 mod fake;

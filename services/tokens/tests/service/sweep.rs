@@ -1,4 +1,4 @@
-//! The sweep when much is due at once: one platform's trouble its own.
+//! The sweep when much is due at once: at the platform's pace, the nearest end first, and one platform's trouble its own.
 
 use std::time::Duration;
 
@@ -30,6 +30,30 @@ async fn renewed(hub: &Hub, count: usize) -> Vec<(i64, String)> {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("renewed were {:?}", hub.fake.truth().renewals);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r14_r15_what_is_due_at_once_is_spread_over_the_platforms_pace_and_the_nearest_end_goes_first() {
+    each(|hub| async move {
+        hub.fake.truth().calls_per_minute = 24;
+        due(&hub, "shared", 30).await;
+        let renewals = renewed(&hub, 30).await;
+        for (from, _) in &renewals {
+            // A call is seen a while after it was let through, on a clock that runs a hundred times as fast.
+            let half_minute = *from..*from + 30_000;
+            let calls = renewals.iter().filter(|(at, _)| half_minute.contains(at)).count();
+            assert!(calls <= 12, "{calls} calls: half of 24 a minute are for who waits");
+        }
+        // Several are worked on at a time, on a clock that runs fast: one may come late, all together do not. By chance they
+        // would be ten places off.
+        let off = renewals.iter().enumerate().map(|(place, (_, token))| {
+            let number: usize = token.split('-').nth(1).unwrap()["shared".len()..].parse().unwrap();
+            (29 - number).abs_diff(place)
+        });
+        let off: usize = off.sum();
+        assert!(off <= 5 * renewals.len(), "{off} places off in all: {renewals:?}");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
