@@ -169,6 +169,18 @@ fn timeout(headers: &HeaderMap) -> Duration {
     .min(Duration::from_secs(600))
 }
 
+/// A message that cannot be read is the caller's fault: tonic calls that an internal error.
+fn blamed(answer: Response<Body>) -> Response<Body> {
+    let is_internal = text(answer.headers(), "grpc-status") == Some("13");
+    let is_unreadable =
+        || text(answer.headers(), "grpc-message").is_some_and(|said| said.starts_with("failed%20to%20decode"));
+    if is_internal && is_unreadable() {
+        Status::from(Failure::new(Code::BadRequest, "the message cannot be read")).into_http()
+    } else {
+        answer
+    }
+}
+
 impl<S> tower::Layer<S> for Policy {
     type Service = Guarded<S>;
 
@@ -225,7 +237,7 @@ where
         let started = Instant::now();
         let answer = self.inner.call(Request::from_parts(parts, body));
         let timed = async move {
-            let answer = answer.await;
+            let answer = answer.await.map(blamed);
             seconds.record(started.elapsed().as_secs_f64());
             answer
         };

@@ -20,6 +20,9 @@ use crate::db::Db;
 
 /// Streams that one connection may have open at a time.
 const STREAMS: u32 = 1024;
+/// Calls of one connection that may be given up before we have looked at them: as many as it may have open. Fewer, and callers
+/// with short deadlines would end the connection for all who share it.
+const RESETS: usize = STREAMS as usize;
 /// How long calls are served after the listener closed: callers try addresses once a second, and leave out what refuses.
 const LINGER: Duration = Duration::from_secs(2);
 /// How long streams that never end by themselves are waited for.
@@ -88,6 +91,7 @@ where
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
         .max_frame_size(Some(64 * 1024))
+        .http2_max_pending_accept_reset_streams(Some(RESETS))
         .layer(Policy::new(rules, common.clone()))
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
