@@ -48,7 +48,8 @@ function hold(event) {
 addEventListener("offline", show);
 addEventListener("online", hide);
 document.addEventListener("sz:offline", () => navigator.onLine || show());
-document.addEventListener("sz:online", hide);
+// A stream that another page shares may be open while this one has no network.
+document.addEventListener("sz:online", () => navigator.onLine && hide());
 document.addEventListener("sz:synced", mark);
 document.addEventListener("click", hold, true);
 document.addEventListener("submit", hold, true);

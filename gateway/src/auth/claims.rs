@@ -14,7 +14,7 @@ const LONGEST_NAME: usize = 200;
 pub(super) fn end_of(claims: &Claims, now: i64) -> Option<i64> {
     let expires = seconds(claims, "exp")?;
     let early = seconds(claims, "nbf").is_some_and(|not_before| not_before > now + LEEWAY_SECONDS);
-    (expires + LEEWAY_SECONDS >= now && !early).then_some(expires)
+    (expires >= now - LEEWAY_SECONDS && !early).then_some(expires)
 }
 
 /// An ID token tells a client who signed in; it is no key to an API.
@@ -103,6 +103,17 @@ mod tests {
             claims[name] = value.clone();
         }
         claims.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn b3_dates_at_the_end_of_time_are_read_without_an_overflow() {
+        let end = |exp: Value| end_of(&id_token(json!({"exp": exp})), NOW);
+        assert_eq!(end(json!(i64::MAX)), Some(i64::MAX));
+        assert_eq!(end(json!(i64::MIN)), None);
+        assert_eq!(
+            check_id_token(&id_token(json!({"iat": i64::MIN})), "hub", "n", NOW),
+            Err("iat")
+        );
     }
 
     #[test]

@@ -34,5 +34,8 @@ const point = (css, text) => {
     one.scrollIntoView({ block: "center", inline: "nearest", behavior: "instant" });
     [x, y] = middle();
   }
+  // What still slides into its place is not there yet.
+  const slides = (run) => run.playState === "running" && run.effect?.target?.contains(one);
+  if (document.getAnimations().some(slides)) return { wrong: "moving" };
   return meets() ? { x, y } : { wrong: `covered by ${short(document.elementFromPoint(x, y))}` };
 };

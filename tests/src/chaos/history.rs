@@ -84,7 +84,9 @@ impl Story {
             .iter()
             .any(|call| call.token == spent.refresh && call.outcome.starts_with("half"));
         let again = calls.iter().any(|call| call.token == spent.refresh && call.dead_token);
-        if half && again && calls.iter().all(|call| call.token != last.refresh) {
+        // The hub took it for a renewal: it counts as many as the platform made.
+        let counted = self.held() + 1 == self.chain.len();
+        if half && again && counted && calls.iter().all(|call| call.token != last.refresh) {
             let applied = self.attempts.iter().filter(|one| one.state == "applied");
             self.halved = applied.map(|one| one.parent + 1).max();
         }

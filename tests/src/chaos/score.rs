@@ -12,6 +12,8 @@ use super::history::{Call, History, Story};
 /// How long after the platform's answer platforms may be without a kept copy: milliseconds on a machine that has time.
 const WINDOW_MS: i64 = 1000;
 
+/// How long platforms may take from being asked to sending, with a Redis that is slow.
+const SENT_LATER_MS: i64 = 3000;
 /// How often platforms puts back into Redis what was lost there.
 const PUT_BACK_MS: i64 = 5000;
 
@@ -231,11 +233,12 @@ fn reason(call: &Call, deeds: &[Deed], again_ms: i64) -> Option<String> {
     }
     // Whoever waited for it died before it was stored, and both of platforms' copies were gone before it was asked for again.
     let within = |deed: &&Deed| deed.at_ms >= done && deed.at_ms < again_ms;
+    let asked_ms = call.arrived_ms - SENT_LATER_MS;
     let stored_ms = stored_by(done, deeds);
-    let waiting = deeds
-        .iter()
-        .filter(|deed| deed.kind == Kind::Kill && deed.whom == "tokens" && deed.at_ms <= stored_ms)
-        .find(within)?;
+    let waiting = deeds.iter().find(|deed| {
+        let died = matches!(deed.kind, Kind::Kill | Kind::Restart) && deed.whom == "tokens";
+        died && (asked_ms..=stored_ms).contains(&deed.at_ms)
+    })?;
     let emptied = |deed: &&Deed| matches!(deed.kind, Kind::Flush | Kind::RedisDown);
     let (redis, memory) = deeds.iter().filter(emptied).filter(within).find_map(|redis| {
         let put_back_ms = redis.until_ms + PUT_BACK_MS + WINDOW_MS;

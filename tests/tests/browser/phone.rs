@@ -124,8 +124,7 @@ async fn c56_a_return_that_fails_is_explained_and_the_account_is_right_all_the_s
         page.goto(&format!("/oauth/return/{}", flow.id)).await?;
         page.see("#notes", "Oldfield Antiques is connected").await?;
         page.goto("/oauth/return/cs_lost").await?;
-        page.see("h1", "The sign-in took too long and has ended. Nothing changed.")
-            .await?;
+        page.see("h1", "Go back to where you started").await?;
         page.press(".btn", "Return to Socializioz").await?;
         page.see(".card", PAGE).await
     })
