@@ -117,12 +117,13 @@ pub(crate) async fn all(length: Duration) -> anyhow::Result<()> {
     }
     drop(bare);
     refreshes(&hub, free, length).await?;
+    resources(&hub).await?;
+    // Nothing else looks for what is due.
     let processes = hub.hub().context("no processes")?;
     for replica in ["tokens-0", "tokens-1"] {
         processes.kill(replica)?;
     }
     due::all(processes.database()).await?;
-    resources(&hub).await?;
     println!("\n{:.0} s in all", begun.elapsed().as_secs_f64());
     hub.stop().await
 }
