@@ -203,7 +203,13 @@ impl Failure {
     }
 
     fn foreign(status: &tonic::Status) -> Self {
+        // Not said by the other side: the connection broke under the call. Whether it was done nobody knows.
+        let is_broken = std::error::Error::source(status).is_some();
         match status.code() {
+            tonic::Code::Unknown | tonic::Code::Internal if is_broken => {
+                Self::new(Code::Unavailable, "a part of the hub went away; try again")
+                    .retry_after(Duration::from_secs(2))
+            }
             tonic::Code::DeadlineExceeded | tonic::Code::Cancelled => {
                 Self::new(Code::DeadlineExceeded, "a part of the hub did not answer in time")
             }
@@ -268,6 +274,15 @@ mod tests {
         let failure = Failure::from_status(&tonic::Status::internal("relation \"grants\" does not exist"));
         assert_eq!(failure.code, Code::Internal);
         assert!(!failure.detail.contains("grants"));
+    }
+
+    #[test]
+    fn a_connection_that_breaks_under_a_call_is_no_failure_of_the_hub_itself() {
+        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let failure = Failure::from_status(&tonic::Status::from_error(Box::new(broken)));
+        assert_eq!(failure.code, Code::Unavailable);
+        assert!(failure.retry_after.is_some());
+        assert_eq!(Failure::from_status(&tonic::Status::unknown("x")).code, Code::Internal);
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl Signer {
         let claims = jsonwebtoken::decode::<Claims>(token, &self.keys.decoding, &self.keys.validation)
             .map_err(|_| refused())?
             .claims;
-        if claims.exp * 1000 < self.clock.now_ms() {
+        if claims.exp.saturating_mul(1000) < self.clock.now_ms() {
             return Err(refused());
         }
         Ok(Person {
