@@ -175,6 +175,10 @@ async fn r6_a_panic_in_a_call_leaves_the_marker_and_no_flight() {
         })
     });
     assert_eq!(receipts.once("att_1", work).await.delivery(), Delivery::Unknown);
+    assert!(
+        locked(&receipts.0.flights).is_empty(),
+        "whoever asks next would wait for the dead"
+    );
     assert_eq!(receipts.once("att_1", forbidden()).await.delivery(), Delivery::Unknown);
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use kit::Clock;
-use proto::tokens::v1::{DetachRequest, GrantChangeCause as Cause, GrantState};
+use proto::common::v1::ErrorClass;
+use proto::tokens::v1::{DetachRequest, GrantChangeCause as Cause, GrantState, ListStuckGrantsRequest};
 use tokio::sync::watch;
 
 use crate::fake::Act;
@@ -220,4 +221,47 @@ async fn i26_after_a_long_outage_a_hundred_thousand_are_taken_a_batch_at_a_time_
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_is_shown_what_is_stuck_since_when_and_why() {
+    each(|hub| async move {
+        let mut accounts = Vec::new();
+        for user in ["well", "waiting", "refused", "forgotten"] {
+            accounts.push(hub.connect("demo", "rotating", user).await.remove(0));
+        }
+        hub.pass(HOUR + HOUR / 2);
+        let (open, gate) = watch::channel(false);
+        hub.fake.next(Act::RenewAfter(gate));
+        let looking = async {
+            wait("a call", async || hub.fake.is_calling()).await;
+            hub.pass(Duration::from_secs(360));
+            hub.fake.next(Act::Refuse(ErrorClass::Revoked));
+            assert!(hub.tokens.token_for(&accounts[2], 3_600).await.is_ok());
+            let long_due = "UPDATE grants SET next_due_at_ms = 1 WHERE user_name LIKE '%forgotten%'";
+            sqlx::query(long_due).execute(hub.db.pool()).await.unwrap();
+            let list = hub.client().list_stuck_grants(ListStuckGrantsRequest::default()).await;
+            open.send(true).unwrap();
+            list.unwrap().into_inner().grants
+        };
+        let (_, stuck) = tokio::join!(hub.tokens.token_for(&accounts[1], 7_000), looking);
+        let told = async |account: &String| {
+            let id = hub.grant(account).await.grant_id;
+            let found = stuck.iter().find(|one| one.grant.as_ref().unwrap().grant_id == id);
+            found.map(|one| (one.reason.as_str(), one.since_ms - NOW))
+        };
+        assert_eq!(stuck.len(), 3, "{stuck:?}");
+        assert_eq!(told(&accounts[0]).await, None);
+        let asked = 90 * 60_000;
+        assert_eq!(
+            told(&accounts[1]).await,
+            Some(("open attempt without an answer", asked))
+        );
+        assert_eq!(
+            told(&accounts[2]).await,
+            Some(("1 refusals, last: revoked code", asked + 360_000))
+        );
+        assert_eq!(told(&accounts[3]).await, Some(("due and not looked at", 1 - NOW)));
+    })
+    .await;
 }
