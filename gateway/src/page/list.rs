@@ -1,5 +1,8 @@
 //! `GET /connections`: every account of the workspace, those that need attention first; filters, search, platforms to add.
 
+mod ask;
+mod tour;
+
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -7,8 +10,10 @@ use kit::Code;
 use proto::accounts::v1::{
     AccountSort, CheckHealthRequest, CheckTrigger, GetAccountRequest, ListAccountsRequest, SessionStatus,
 };
-use serde::Deserialize;
 
+pub(crate) use self::ask::Ask;
+use self::ask::{Filter, address};
+use self::tour::Step;
 use super::card::Card;
 use super::dates::When;
 use super::filters;
@@ -29,49 +34,6 @@ use crate::view::{self, AccountView, SummaryView};
 const PAGE: i32 = 60;
 /// From here on the list can be searched.
 const SEARCH_FROM: i64 = 10;
-/// What the four steps of the tour point at; the first that is there counts.
-const TOUR_TARGETS: [&str; 4] = [
-    "#accounts .group",
-    ".card .status",
-    ".card h3",
-    "#connect-account, #add .tiles",
-];
-
-/// What the address of the list may say.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Ask {
-    /// Details of this account are open.
-    pub(crate) account: String,
-    /// `1`: with its recent posts.
-    pub(crate) posts: String,
-    pub(crate) q: String,
-    pub(crate) status: String,
-    pub(crate) platform: String,
-    pub(crate) cursor: String,
-    /// The connect session that just ended.
-    pub(crate) session: String,
-    /// The account that was just disconnected.
-    pub(crate) disconnected: String,
-    /// What was just done: `asked`, `checking`, `checked`.
-    pub(crate) did: String,
-}
-
-/// A filter of the list.
-pub(crate) struct Filter {
-    pub(crate) label: String,
-    pub(crate) href: String,
-    pub(crate) current: bool,
-    pub(crate) count: Option<i64>,
-}
-
-/// A step of the tour.
-pub(crate) struct Step {
-    pub(crate) target: &'static str,
-    pub(crate) title: &'static str,
-    pub(crate) text: &'static str,
-    pub(crate) number: String,
-}
 
 /// Cards under one heading.
 pub(crate) struct Group {
@@ -144,7 +106,7 @@ impl Page {
                 banner::Banner::of(&accounts, facts.summary.as_ref(), reader)
             },
             filters: if total > 1 {
-                filter_links(&ask, facts.summary.as_ref(), reader)
+                ask::links(&ask, facts.summary.as_ref(), reader)
             } else {
                 Vec::new()
             },
@@ -163,7 +125,7 @@ impl Page {
             tour: if reader.toured || panel.is_some() || total == 0 {
                 Vec::new()
             } else {
-                tour(t)
+                tour::steps(t)
             },
             shell: Shell::new(reader, &facts, "connections", t.shell.connections),
             panel,
@@ -307,18 +269,6 @@ async fn notes(app: &App, reader: &Reader, ask: &Ask) -> Vec<Note> {
     notes
 }
 
-fn tour(t: &Texts) -> Vec<Step> {
-    let steps = t.tour.steps.into_iter().zip(TOUR_TARGETS).zip(1..);
-    steps
-        .map(|(((title, text), target), n)| Step {
-            target,
-            title,
-            text,
-            number: (t.tour.step)(n, 4),
-        })
-        .collect()
-}
-
 fn groups(accounts: &[AccountView], reader: &Reader) -> Vec<Group> {
     let (amber, green): (Vec<_>, Vec<_>) = accounts
         .iter()
@@ -345,63 +295,4 @@ pub(crate) fn summary_text(summary: Option<&SummaryView>, t: &Texts) -> String {
         return accounts;
     }
     format!("{accounts} · {}", (t.list.attention)(summary.needs_reconnect))
-}
-
-fn filter_links(ask: &Ask, summary: Option<&SummaryView>, reader: &Reader) -> Vec<Filter> {
-    let fresh = Ask {
-        q: ask.q.clone(),
-        ..Ask::default()
-    };
-    let all = Filter {
-        label: reader.t.list.all.to_owned(),
-        href: address(&fresh),
-        current: ask.status.is_empty() && ask.platform.is_empty(),
-        count: summary.map(|summary| summary.total),
-    };
-    let amber = Filter {
-        label: reader.t.list.needs_attention.to_owned(),
-        href: address(&Ask {
-            status: "needs_reconnect".into(),
-            ..fresh.clone()
-        }),
-        current: ask.status == "needs_reconnect",
-        count: summary.map(|summary| summary.needs_reconnect),
-    };
-    let platforms = reader
-        .lens
-        .catalogue
-        .platforms
-        .iter()
-        .filter(|platform| platform.connectable);
-    let platforms = platforms.map(|platform| Filter {
-        label: platform.short_title.clone(),
-        href: address(&Ask {
-            platform: platform.id.clone(),
-            ..fresh.clone()
-        }),
-        current: ask.platform == platform.id,
-        count: None,
-    });
-    let amber = Some(amber).filter(|amber| amber.current || amber.count != Some(0));
-    std::iter::once(all).chain(amber).chain(platforms).collect()
-}
-
-fn address(ask: &Ask) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for (name, value) in [
-        ("q", &ask.q),
-        ("status", &ask.status),
-        ("platform", &ask.platform),
-        ("cursor", &ask.cursor),
-    ] {
-        if !value.is_empty() {
-            query.append_pair(name, value);
-        }
-    }
-    let query = query.finish();
-    if query.is_empty() {
-        "/connections".to_owned()
-    } else {
-        format!("/connections?{query}")
-    }
 }

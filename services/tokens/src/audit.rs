@@ -206,7 +206,7 @@ mod tests {
         let (audit, mut writer) = audit(Mode::Buffered, Clock::system());
         audit.record(read()).await.unwrap();
         // A group is being written since more than a second.
-        let start = Instant::now() - Duration::from_secs(2);
+        let start = Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
         let late = Arc::new(Gate {
             start,
             failed: AtomicBool::new(false),

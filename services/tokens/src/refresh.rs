@@ -142,13 +142,12 @@ impl Engine {
         let seen = found
             .as_ref()
             .map(|attempt| attempt.unfinished(self.flights.is_running(&attempt.id)));
-        match (claim(seen.as_ref(), &self.me, &traits, &self.policy, now), found) {
-            (Claim::Adopt, Some(orphan)) => Box::pin(self.recover(orphan)).await,
-            _ => {
-                self.wait_for_other(workspace_id, grant_id, generation).await?;
-                Ok(Next::Done)
-            }
+        let decided = claim(seen.as_ref(), &self.me, &traits, &self.policy, now);
+        if let (Claim::Adopt, Some(orphan)) = (decided, found) {
+            return Box::pin(self.recover(orphan)).await;
         }
+        self.wait_for_other(workspace_id, grant_id, generation).await?;
+        Ok(Next::Done)
     }
 
     /// A new attempt from where the grant is.

@@ -137,11 +137,14 @@ impl Engine {
             let slots = lanes.enter(&connector, (workspace_id, grant_id));
             self.tasks.spawn(async move {
                 // Never closed; without a slot there is nothing to do.
-                if let Ok(_slot) = slots.acquire().await
-                    && let Some((workspace_id, grant_id)) = lanes.next(&connector)
-                    && let Err(error) = engine.take_turn(&workspace_id, &grant_id, &connector).await
-                {
-                    tracing::warn!(grant = grant_id, %error, "a grant that was due made trouble");
+                if let Ok(_slot) = slots.acquire().await {
+                    // Whoever the pace lets through takes the nearest end: those who wait for it get there in no order.
+                    let turn = engine.turn(&connector).await;
+                    if let Some((workspace_id, grant_id)) = lanes.next(&connector)
+                        && let Err(error) = engine.take_turn(turn, &workspace_id, &grant_id).await
+                    {
+                        tracing::warn!(grant = grant_id, %error, "a grant that was due made trouble");
+                    }
                 }
                 lanes.leave(&connector);
             });
@@ -149,25 +152,33 @@ impl Engine {
         Ok(leased)
     }
 
-    /// Waits until the connector's pace has room, then does what a grant is due for.
-    async fn take_turn(&self, workspace_id: &str, grant_id: &str, connector: &str) -> Result<(), Error> {
+    /// Waits until the connector's pace has room. False when that takes too long: a lease would end meanwhile.
+    async fn turn(&self, connector: &str) -> Result<bool, Error> {
         let Some(budget) = self.platforms.background(connector).await? else {
-            return self.attend(workspace_id, grant_id).await;
+            return Ok(true);
         };
         let bucket = format!("sweep/{connector}");
         let give_up = self.now().saturating_add(LEASE_MS / 2);
         // Without Redis the lane's width and what platforms admits keep the pace.
         while let Ok(Some(wait)) = self.shared.spend(&bucket, budget, self.now()).await {
             if self.draining() || self.now() >= give_up {
-                // Its lease would end while it waits; whoever looks next takes it in its order.
-                return self.replan(workspace_id, grant_id).await;
+                return Ok(false);
             }
             tokio::select! {
                 () = self.shutdown.cancelled() => {}
                 () = self.clock.sleep(wait) => {}
             }
         }
-        self.attend(workspace_id, grant_id).await
+        Ok(true)
+    }
+
+    /// Does what a grant is due for, or leaves it to whoever looks next, who takes it in its order.
+    async fn take_turn(&self, turn: Result<bool, Error>, workspace_id: &str, grant_id: &str) -> Result<(), Error> {
+        if turn? {
+            self.attend(workspace_id, grant_id).await
+        } else {
+            self.replan(workspace_id, grant_id).await
+        }
     }
 
     /// Does what a grant is due for.
