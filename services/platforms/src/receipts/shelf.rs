@@ -8,7 +8,6 @@ use kit::seal::{Aad, KeyRing};
 use kit::shared::Shared;
 use prost::Message as _;
 use proto::platforms::v1::Answers;
-use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::copies::{Copies, ROOM};
@@ -17,8 +16,6 @@ use super::copies::{Copies, ROOM};
 pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// How often Redis is given what it should have.
 const HAND_OVER: Duration = Duration::from_secs(5);
-/// How long an answer is held up by a Redis that is slow.
-const SLOW: Duration = Duration::from_millis(50);
 /// Channel on which replicas tell each other what to forget.
 const ACKNOWLEDGED: &str = "acknowledged";
 
@@ -141,17 +138,14 @@ impl Shelf {
         }
     }
 
-    /// Keeps answers: in memory when this returns, and in Redis unless that is slow. Then whoever waits for them has them sooner
-    /// in a place that is safer.
-    pub(super) async fn store(self: &Arc<Self>, kind: Kind, id: &str, answers: &Answers) {
+    /// Keeps answers in memory, and in Redis unless that does not take them in time.
+    pub(super) async fn store(&self, kind: Kind, id: &str, answers: &Answers) {
         let plain = Zeroizing::new(answers.encode_to_vec());
         match self.ring.seal(&kind.aad(id), &plain) {
             Ok(sealed) => {
                 let key = kind.key(id);
                 self.keep(&key, sealed.clone());
-                let shelf = self.clone();
-                let shared = tokio::spawn(async move { shelf.share(&key, &sealed).await });
-                let _ = timeout(SLOW, shared).await;
+                self.share(&key, &sealed).await;
             }
             Err(error) => tracing::error!(%error, "an answer cannot be sealed and is not kept"),
         }
