@@ -63,14 +63,6 @@ pub(crate) async fn tracked<F: Future>(attempt: &Attempt, work: F) -> F::Output 
     telemetry::traced(trace, work.instrument(span)).await
 }
 
-fn silent(reason: &str) -> Answers {
-    Answers {
-        delivery: Delivery::Unknown.into(),
-        reason: reason.to_owned(),
-        ..Answers::default()
-    }
-}
-
 impl Engine {
     /// Has a grant refreshed, or joins the refresh that is under way, and waits for its end. Dropping the future stops the waiting,
     /// never the refresh.
@@ -222,36 +214,39 @@ impl Engine {
         };
         let mut arrived = false;
         loop {
-            // After a broken call somebody may be at it or have its answer, whatever Redis knows.
-            if arrived && let Ok(found) = self.platforms.seek(request.clone(), patience).await {
-                let is_unheard_of = matches!(found.delivery(), Delivery::NotSent | Delivery::HeldBack);
-                if !is_unheard_of {
-                    return found;
-                }
-                // That is also what replicas say whose marker died with one of them and with Redis. Where a refresh token is
-                // single use that is not good enough: recovery sends again once the deadline has passed.
-                if !traits.repeatable_refresh {
-                    return silent("platforms does not know what became of the call");
-                }
+            // After a broken call somebody may be at it or have its answer, whatever Redis knows. All replicas say "not sent" of
+            // what none of them got, as of a call over a connection that was dying.
+            if arrived
+                && let Ok(found) = self.platforms.seek(request.clone(), patience).await
+                && !matches!(found.delivery(), Delivery::NotSent | Delivery::HeldBack)
+            {
+                return found;
             }
-            let may_send = !arrived || traits.repeatable_refresh;
-            if may_send {
-                let (asked, ()) = tokio::join!(
-                    self.platforms.refresh(request.clone(), patience),
-                    fault::hit(Point::AfterAsk)
-                );
-                match asked {
-                    Ok(answers) => {
-                        // One call, and platforms saw its end.
-                        if answers.delivery() == Delivery::Unknown && !arrived {
-                            self.flights.end_call(&attempt.id);
-                        }
-                        return answers;
+            let (asked, ()) = tokio::join!(
+                self.platforms.refresh(request.clone(), patience),
+                fault::hit(Point::AfterAsk)
+            );
+            match asked {
+                // After a broken call "not sent" is what a replica says that has not heard of it: not good enough where a
+                // refresh token is single use. Recovery asks again once the deadline makes it certain.
+                Ok(mut answers)
+                    if matches!(answers.delivery(), Delivery::NotSent | Delivery::HeldBack)
+                        && arrived
+                        && !traits.repeatable_refresh =>
+                {
+                    answers.set_delivery(Delivery::Unknown);
+                    return answers;
+                }
+                Ok(answers) => {
+                    // One call, and platforms saw its end.
+                    if answers.delivery() == Delivery::Unknown && !arrived {
+                        self.flights.end_call(&attempt.id);
                     }
-                    Err(broken) => {
-                        arrived |= broken.arrived;
-                        tracing::debug!(attempt = attempt.id, arrived, error = %broken.error, "a call to platforms broke");
-                    }
+                    return answers;
+                }
+                Err(broken) => {
+                    arrived |= broken.arrived;
+                    tracing::debug!(attempt = attempt.id, arrived, error = %broken.error, "a call to platforms broke");
                 }
             }
             if Instant::now() >= give_up {
@@ -259,7 +254,8 @@ impl Engine {
                 let delivery = if arrived { Delivery::Unknown } else { Delivery::NotSent };
                 return Answers {
                     delivery: delivery.into(),
-                    ..silent("platforms was not reachable")
+                    reason: "platforms was not reachable".to_owned(),
+                    ..Answers::default()
                 };
             }
             tokio::time::sleep(Duration::from_millis(400)).await;
