@@ -123,20 +123,21 @@ impl Engine {
         if grant.generation != generation || paused || !may_refresh(grant, &traits, now) {
             return Ok(Next::Done);
         }
-        let attempt = self.attempt(grant, why.as_str(), None);
-        // Before the claim: recovery must not take our own fresh row for an orphan.
-        let running = self.flights.run(&attempt.id);
-        if let Some(attempt) = self.store.claim(attempt).await? {
-            return tracked(&attempt, Box::pin(self.perform(&attempt, &stored, &traits))).await;
-        }
-        drop(running);
         let found = self.store.unfinished(workspace_id, grant_id).await?;
         let seen = found
             .as_ref()
             .map(|attempt| attempt.unfinished(self.flights.is_running(&attempt.id)));
-        let decided = claim(seen.as_ref(), &self.me, &traits, &self.policy, now);
-        if let (Claim::Adopt, Some(orphan)) = (decided, found) {
-            return Box::pin(self.recover(orphan)).await;
+        match (claim(seen.as_ref(), &self.me, &traits, &self.policy, now), found) {
+            (Claim::Adopt, Some(orphan)) => return Box::pin(self.recover(orphan)).await,
+            (Claim::Free, _) => {
+                let attempt = self.attempt(grant, why.as_str(), None);
+                // Before the claim: recovery must not take our own fresh row for an orphan.
+                let _running = self.flights.run(&attempt.id);
+                if let Some(attempt) = self.store.claim(attempt).await? {
+                    return tracked(&attempt, Box::pin(self.perform(&attempt, &stored, &traits))).await;
+                }
+            }
+            _ => {}
         }
         self.wait_for_other(workspace_id, grant_id, generation).await?;
         Ok(Next::Done)

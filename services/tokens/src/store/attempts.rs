@@ -6,6 +6,7 @@ use kit::db::Tx;
 use proto::platforms::v1::Answers;
 use sqlx::any::AnyRow;
 
+use super::grants::lock;
 use super::quarantine::WAITING;
 use super::{Store, bytes, number, optional, retry, text};
 use crate::Error;
@@ -70,10 +71,16 @@ impl Store {
     /// quarantine that it is to be sent with, if there is one. `None` when somebody else has one, or when the grant is not at the
     /// parent generation any more.
     pub async fn claim(&self, attempt: Attempt) -> Result<Option<Attempt>, Error> {
-        let sql = format!("{} RETURNING salvage_id", inserting());
-        let claimed = bound(&sql, &attempt).fetch_optional(self.db.pool()).await?;
-        let salvage_id = claimed.map(|row| optional(&row, "salvage_id")).transpose()?;
-        Ok(salvage_id.map(|salvage_id| Attempt { salvage_id, ..attempt }))
+        let salvage_id = retry(|| async {
+            let mut tx = self.db.begin().await?;
+            // The index waits for the attempt that it meets, and what was read before the wait may be of the generation that
+            // this attempt has just ended.
+            lock(&mut tx, &attempt.workspace_id, &attempt.grant_id).await?;
+            let claimed = insert(&attempt).fetch_optional(&mut *tx).await?;
+            tx.commit().await?;
+            claimed.map(|row| optional(&row, "salvage_id")).transpose()
+        });
+        Ok(salvage_id.await?.map(|salvage_id| Attempt { salvage_id, ..attempt }))
     }
 
     /// The attempt of a grant that has no outcome.
@@ -199,17 +206,14 @@ impl Store {
     pub async fn replace(&self, orphan: &Attempt, retry_attempt: &Attempt, now: i64) -> Result<bool, Error> {
         retry(|| async {
             let mut tx = self.db.begin().await?;
+            lock(&mut tx, &orphan.workspace_id, &orphan.grant_id).await?;
             let sql = "UPDATE attempts SET state = 'abandoned', outcome = 'no answer', finished_at_ms = $3
                  WHERE id = $1 AND workspace_id = $2 AND state IN ('open', 'unknown')";
             let query = sqlx::query(sql).bind(&orphan.id).bind(&orphan.workspace_id).bind(now);
             if query.execute(&mut *tx).await?.rows_affected() == 0 {
                 return Ok(false);
             }
-            let replaced = bound(&inserting(), retry_attempt)
-                .execute(&mut *tx)
-                .await?
-                .rows_affected()
-                == 1;
+            let replaced = insert(retry_attempt).fetch_optional(&mut *tx).await?.is_some();
             tx.commit().await?;
             Ok(replaced)
         })
@@ -240,18 +244,16 @@ pub(super) async fn end_late(tx: &mut Tx, attempt: &Attempt, outcome: &str) -> R
 type Insert<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
 
 /// A retry is sent with what the one before it was sent with, a new attempt with what waits in quarantine.
-fn inserting() -> String {
-    format!(
+fn insert(attempt: &Attempt) -> Insert<'_> {
+    let sql = format!(
         "INSERT INTO attempts (id, workspace_id, grant_id, parent_generation, owner, incarnation, protocol_version, why,
             retry_of, salvage_id, state, outcome, sealed_receipt, started_at_ms, deadline_at_ms, received_at_ms, finished_at_ms, trace)
-         SELECT $1, g.workspace_id, g.id, g.generation, $5, $6, $7, $8, $9, CASE WHEN $9 IS NULL THEN ({WAITING}) ELSE $10 END, 'open', '', NULL, $11, $12, 0, 0, $13
+         SELECT $1, g.workspace_id, g.id, g.generation, $5, $6, $7, $8, $9,
+            CASE WHEN $9 IS NULL THEN ({WAITING}) ELSE $10 END, 'open', '', NULL, $11, $12, 0, 0, $13
          FROM grants g WHERE g.id = $2 AND g.workspace_id = $3 AND g.generation = $4 AND g.state IN ('active', 'suspect')
-         ON CONFLICT DO NOTHING"
-    )
-}
-
-fn bound<'q>(sql: &str, attempt: &'q Attempt) -> Insert<'q> {
-    sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()))
+         ON CONFLICT DO NOTHING RETURNING salvage_id"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(&attempt.id)
         .bind(&attempt.grant_id)
         .bind(&attempt.workspace_id)

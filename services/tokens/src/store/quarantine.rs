@@ -55,12 +55,11 @@ impl Store {
 
     /// The newest salvaged token of a grant that was not tried, or a sibling's if the stored one is suspect: its id and itself.
     pub async fn salvaged(&self, workspace_id: &str, grant_id: &str) -> Result<Option<(String, Secret)>, Error> {
-        let sql =
-            "SELECT q.id, q.sealed_token FROM quarantine q JOIN grants g ON g.id = q.grant_id AND g.workspace_id = q.workspace_id
-             WHERE q.grant_id = $1 AND q.workspace_id = $2
-                 AND (q.state = 'waiting' OR (q.state = 'sibling' AND g.state = 'suspect'))
-             ORDER BY CASE q.state WHEN 'waiting' THEN 0 ELSE 1 END, q.found_at_ms DESC, q.id DESC LIMIT 1";
-        let row = sqlx::query(sql)
+        let sql = format!(
+            "SELECT id, sealed_token FROM quarantine WHERE id = (
+                 SELECT ({WAITING}) FROM grants g WHERE g.id = $1 AND g.workspace_id = $2)"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(grant_id)
             .bind(workspace_id)
             .fetch_optional(self.db.pool())

@@ -8,7 +8,7 @@ use tokens::store::attempts::Attempt;
 use tokens::store::outcome::{Applied, Late};
 
 use crate::hub::NOW;
-use crate::store::{World, credential, worlds};
+use crate::world::{World, credential, worlds};
 
 const RECEIPTS: &str = "SELECT COUNT(*) FROM attempts WHERE sealed_receipt IS NOT NULL";
 

@@ -1,182 +1,16 @@
 //! The store alone: what the database enforces whoever asks.
 
-use kit::Failure;
-use kit::db::{Db, Engine};
-use kit::seal::KeyRing;
+use kit::db::Engine;
 use proto::common::v1::ErrorClass;
-use proto::platforms::v1::{self as platforms, Credential, Destination, DiscoverResponse, Renewal};
 use proto::tokens::v1::{Attachment, RevocationState};
-use tokens::model::attempt::{Owner, PROTOCOL};
-use tokens::model::change::{Proof, Rules};
-use tokens::model::{Grant, Policy, Refusal, State, Traits};
-use tokens::store::Store;
+use tokens::model::change::Proof;
+use tokens::model::{Refusal, State};
 use tokens::store::attach::Hanging;
 use tokens::store::attempts::Attempt;
 use tokens::store::outcome::{Applied, Late};
-use tokens::vault::Vault;
 
-use crate::hub::{NOW, Place, places};
-
-const OLD: &str = "old:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-const NEW: &str = "new:HxEdHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
-
-pub(crate) struct World {
-    pub(crate) store: Store,
-    pub(crate) db: Db,
-    pub(crate) traits: Traits,
-    policy: Policy,
-    _place: Place,
-}
-
-fn traits(shared: bool) -> Traits {
-    Traits {
-        renewal: if shared { Renewal::Exchange } else { Renewal::Rotating },
-        repeatable_refresh: shared,
-        min_refresh_age_ms: 0,
-        announced_refresh: shared,
-        shared_grant: shared,
-        revocable: true,
-        required_scopes: Vec::new(),
-    }
-}
-
-pub(crate) async fn worlds(shared: bool) -> Vec<World> {
-    let policy = Policy {
-        check_interval_ms: 3_600_000,
-        refresh_window_ms: 604_800_000,
-        refresh_attempts: 3,
-        attempt_spacing_ms: 86_400_000,
-        takeover_repeatable_ms: 120_000,
-        takeover_single_use_ms: 900_000,
-        refresh_deadline_ms: 60_000,
-    };
-    let mut worlds = Vec::new();
-    for place in places().await {
-        let db = place.db().await;
-        let store = Store::new(db.clone(), Vault::new(KeyRing::parse([OLD]).unwrap()));
-        worlds.push(World {
-            store,
-            db,
-            traits: traits(shared),
-            policy,
-            _place: place,
-        });
-    }
-    worlds
-}
-
-pub(crate) fn credential(number: u32) -> Credential {
-    Credential {
-        access_token: format!("access-{number}"),
-        refresh_token: format!("refresh-{number}"),
-        access_expires_at_ms: NOW + 7_200_000,
-        issued_at_ms: NOW,
-        ..Credential::default()
-    }
-}
-
-impl World {
-    pub(crate) fn rules(&self) -> Rules<'_> {
-        Rules {
-            traits: &self.traits,
-            policy: &self.policy,
-            now: NOW,
-        }
-    }
-
-    /// Signs in and attaches accounts `acc_<workspace>_<n>`.
-    pub(crate) async fn connect(&self, workspace: &str, session: &str, accounts: usize) -> Grant {
-        let request = platforms::ExchangeRequest {
-            session_id: session.into(),
-            connector: "c".into(),
-            ..Default::default()
-        };
-        self.store.begin_exchange(workspace, &request, NOW).await.unwrap();
-        let read = async || self.store.exchange(workspace, session).await.unwrap().unwrap();
-        self.store
-            .keep_exchanged(&read().await, &credential(1), &self.traits, "rev_x", NOW)
-            .await
-            .unwrap();
-        let destinations = (0..accounts).map(|n| Destination {
-            platform_account_id: format!("{n}"),
-            ..Destination::default()
-        });
-        let destinations = destinations.collect();
-        let found = DiscoverResponse {
-            platform_user_id: "ada".into(),
-            destinations,
-            ..DiscoverResponse::default()
-        };
-        let kept = self.store.keep_discovered(&read().await, &found, NOW, NOW).await;
-        assert!(kept.unwrap(), "somebody is ending the person's grants");
-        let attachments = (0..accounts).map(|n| Attachment {
-            account_id: format!("acc_{workspace}_{n}"),
-            platform_account_id: format!("{n}"),
-        });
-        let (exchange, attachments) = (read().await, attachments.collect::<Vec<_>>());
-        let grant_id = format!("grt_{workspace}");
-        let hanging = Hanging {
-            exchange: &exchange,
-            attachments: &attachments,
-            grant_id: &grant_id,
-        };
-        self.store.attach(&hanging, self.rules()).await.unwrap().0
-    }
-
-    pub(crate) async fn claimed(&self, grant: &Grant, id: &str) -> Attempt {
-        self.store.claim(attempt(grant, id)).await.unwrap().unwrap()
-    }
-
-    pub(crate) async fn apply(&self, attempt: &Attempt, number: u32) -> Applied {
-        let (revocation_id, quarantine_id) = (format!("rev_{number}"), format!("qrt_{number}"));
-        let late = Late {
-            revocation_id: &revocation_id,
-            quarantine_id: &quarantine_id,
-        };
-        self.store
-            .apply(attempt, &credential(number), self.rules(), late)
-            .await
-            .unwrap()
-    }
-
-    pub(crate) async fn now_in(&self, grant: &Grant) -> (Grant, Option<String>) {
-        let stored = self.store.grant(&grant.workspace_id, &grant.id).await.unwrap().unwrap();
-        let credential = self.store.credential(&stored).unwrap();
-        (stored.grant, credential.map(|credential| credential.access_token))
-    }
-
-    pub(crate) async fn detach(&self, workspace: &str, n: usize) -> RevocationState {
-        let (account, id) = (format!("acc_{workspace}_{n}"), format!("rev_{workspace}_{n}"));
-        self.store.detach(workspace, &account, &id, self.rules()).await.unwrap()
-    }
-
-    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
-        sqlx::query_scalar(sql).fetch_one(self.db.pool()).await.unwrap()
-    }
-}
-
-fn attempt(grant: &Grant, id: &str) -> Attempt {
-    Attempt {
-        id: id.into(),
-        workspace_id: grant.workspace_id.clone(),
-        grant_id: grant.id.clone(),
-        parent_generation: grant.generation,
-        owner: Owner {
-            name: "tokens-0".into(),
-            incarnation: "a".into(),
-        },
-        protocol: PROTOCOL,
-        why: "lazy",
-        retry_of: None,
-        salvage_id: None,
-        unknown: false,
-        given_up: false,
-        sealed_receipt: None,
-        started_at_ms: NOW,
-        deadline_at_ms: NOW + 60_000,
-        trace: "".into(),
-    }
-}
+use crate::hub::NOW;
+use crate::world::{attempt, credential, worlds};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r1_of_sixty_four_claims_of_one_grant_one_wins() {
@@ -196,6 +30,27 @@ async fn r1_of_sixty_four_claims_of_one_grant_one_wins() {
             let open = world.store.unfinished("demo", &grant.id).await.unwrap().unwrap();
             world.store.abandon(&open, "test", NOW).await.unwrap();
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r2_a_claim_that_waited_for_the_end_of_another_attempt_does_not_begin_at_its_parent() {
+    for world in worlds(false).await {
+        let grant = world.connect("demo", "cs_1", 1).await;
+        world.claimed(&grant, "att_1").await;
+        // The first one's answer is applied, and its commit is on the way.
+        let mut tx = world.db.begin().await.unwrap();
+        for sql in [
+            "UPDATE grants SET generation = 2",
+            "UPDATE attempts SET state = 'applied'",
+        ] {
+            sqlx::query(sql).execute(&mut *tx).await.unwrap();
+        }
+        let (store, second) = (world.store.clone(), attempt(&grant, "att_2"));
+        let claiming = tokio::spawn(async move { store.claim(second).await.unwrap().is_some() });
+        world.somebody_waits().await;
+        tx.commit().await.unwrap();
+        assert!(!claiming.await.unwrap(), "a spent token would be sent");
     }
 }
 
@@ -347,100 +202,6 @@ async fn two_workspaces_that_leave_at_once_leave_one_end_behind() {
                 "round {round}"
             );
         }
-    }
-}
-
-#[tokio::test]
-async fn g8_a_credential_in_another_row_or_of_another_generation_does_not_open() {
-    for world in worlds(false).await {
-        let (one, other) = (
-            world.connect("demo", "cs_1", 1).await,
-            world.connect("other", "cs_2", 1).await,
-        );
-        let swap =
-            "UPDATE grants SET sealed_credential = (SELECT sealed_credential FROM grants WHERE id = $1) WHERE id = $2";
-        sqlx::query(swap)
-            .bind(&one.id)
-            .bind(&other.id)
-            .execute(world.db.pool())
-            .await
-            .unwrap();
-        let stored = world.store.grant("other", &other.id).await.unwrap().unwrap();
-        let refused = Failure::from(world.store.credential(&stored).err().unwrap());
-        assert_eq!(refused.code, kit::Code::Internal);
-        sqlx::query("UPDATE grants SET generation = 7 WHERE id = $1")
-            .bind(&one.id)
-            .execute(world.db.pool())
-            .await
-            .unwrap();
-        let stored = world.store.grant("demo", &one.id).await.unwrap().unwrap();
-        assert!(world.store.credential(&stored).is_err());
-    }
-}
-
-#[tokio::test]
-async fn g9_an_older_credential_put_back_into_its_own_row_does_not_open() {
-    for world in worlds(false).await {
-        let grant = world.connect("demo", "cs_1", 1).await;
-        let read = "SELECT sealed_credential FROM grants WHERE id = $1";
-        let older: Vec<u8> = sqlx::query_scalar(read)
-            .bind(&grant.id)
-            .fetch_one(world.db.pool())
-            .await
-            .unwrap();
-        let attempt = world.claimed(&grant, "att_1").await;
-        world.apply(&attempt, 2).await;
-        let current = world.store.grant("demo", &grant.id).await.unwrap().unwrap();
-        assert!(world.store.credential(&current).is_ok());
-        sqlx::query("UPDATE grants SET sealed_credential = $2 WHERE id = $1")
-            .bind(&grant.id)
-            .bind(older)
-            .execute(world.db.pool())
-            .await
-            .unwrap();
-        let back = world.store.grant("demo", &grant.id).await.unwrap().unwrap();
-        assert!(world.store.credential(&back).is_err(), "a spent credential opens");
-    }
-}
-
-#[tokio::test]
-async fn g12_a_ring_without_a_key_that_still_seals_something_is_noticed() {
-    for world in worlds(false).await {
-        let with = |ring: &[&str]| {
-            let ring = KeyRing::parse(ring.iter().copied()).unwrap();
-            Store::new(world.db.clone(), Vault::new(ring))
-        };
-        let (old, both, new) = (with(&[OLD]), with(&[NEW, OLD]), with(&[NEW]));
-        old.note_sealing_key().await.unwrap();
-        world.connect("demo", "cs_1", 1).await;
-        both.note_sealing_key().await.unwrap();
-        assert!(both.missing_keys().await.unwrap().is_empty());
-        assert_eq!(new.missing_keys().await.unwrap(), ["old"]);
-        both.reseal().await.unwrap();
-        assert!(new.missing_keys().await.unwrap().is_empty());
-        assert_eq!(
-            old.missing_keys().await.unwrap(),
-            ["new"],
-            "a replica with the old ring alone"
-        );
-    }
-}
-
-#[tokio::test]
-async fn g10_g12_everything_is_sealed_anew_and_only_then_the_old_key_is_unused() {
-    for world in worlds(false).await {
-        let grant = world.connect("demo", "cs_1", 1).await;
-        let rotated = Store::new(world.db.clone(), Vault::new(KeyRing::parse([NEW, OLD]).unwrap()));
-        let (resealed, used) = rotated.reseal().await.unwrap();
-        // The credential of the grant, and what the exchange discovered.
-        assert_eq!(
-            (resealed, used.into_iter().collect::<Vec<_>>()),
-            (2, vec!["new".to_owned()])
-        );
-        let only_new = Store::new(world.db.clone(), Vault::new(KeyRing::parse([NEW]).unwrap()));
-        let stored = only_new.grant("demo", &grant.id).await.unwrap().unwrap();
-        assert_eq!(only_new.credential(&stored).unwrap().unwrap().access_token, "access-1");
-        assert_eq!(rotated.reseal().await.unwrap().0, 0);
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::fake::Act;
 use crate::hub::{HOUR, Hub, NOW, each};
-use crate::store::worlds;
+use crate::world::worlds;
 
 /// Users of the rotating platform whose access tokens have ended, and a gate that holds back the answers to their refreshes.
 async fn many(hub: &Hub, count: usize) -> (Vec<String>, watch::Sender<bool>) {
