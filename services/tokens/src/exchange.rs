@@ -23,6 +23,9 @@ const LEFT_BEHIND_MS: i64 = 30_000;
 /// Nothing left the host: the code is still good, tried again this often.
 const UNSENT_TRIES: u32 = 3;
 const DISCOVER_TRIES: u32 = 3;
+/// Looks at whether the workspace's revocations are over, before a code is traded all the same: ten seconds.
+const REVOCATION_LOOKS: u32 = 50;
+const REVOCATION_LOOK: Duration = Duration::from_millis(200);
 
 impl Engine {
     /// Trades a session's code, or finds what became of it.
@@ -102,6 +105,9 @@ impl Engine {
         let Some(request) = self.store.exchange_request(exchange)? else {
             return Ok(());
         };
+        if self.platforms.traits(&exchange.connector).await?.shared_grant {
+            self.await_revocations(&exchange.workspace_id).await?;
+        }
         let mut tried = 0;
         let answers = loop {
             tried += 1;
@@ -119,6 +125,19 @@ impl Engine {
             self.store.receive_exchange(exchange, &answers, self.now())
         })
         .await
+    }
+
+    /// Ending a person's former access would end what they are about to be given: what runs is waited for, and what is queued
+    /// waits until it is known who signs in.
+    async fn await_revocations(&self, workspace_id: &str) -> Result<(), Error> {
+        for _ in 0..REVOCATION_LOOKS {
+            if self.store.hold_revocations(workspace_id, self.now()).await? {
+                return Ok(());
+            }
+            // By the machine's clock: a person waits.
+            tokio::time::sleep(REVOCATION_LOOK).await;
+        }
+        Ok(())
     }
 
     async fn read_exchange(&self, exchange: &Exchange) -> Result<(), Error> {

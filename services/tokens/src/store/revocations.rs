@@ -13,6 +13,11 @@ use crate::Error;
 use crate::model::{Refusal, Traits};
 use crate::vault::{Place, Vault};
 
+/// A lease whose statement began before a sign-in's was written is kept off for as long: any statement is over by then.
+const HOLD_MS: i64 = 30_000;
+/// A sign-in that nobody touched for so long holds nothing up.
+const SIGN_IN_MS: i64 = 120_000;
+
 /// Something to revoke.
 pub(super) struct Queued<'a> {
     pub id: &'a str,
@@ -99,19 +104,23 @@ impl Store {
                      AND e.state IN ('exchanged', 'discovered')))";
         sqlx::query(sql).bind(now).execute(self.db.pool()).await?;
         // The same condition once more: one that was queued since the statement above was not looked at there. Who signs in
-        // after this statement finds the lease, see `keep_discovered`.
+        // after this statement finds the lease, see `keep_discovered` and `hold_revocations`.
         let sql = "UPDATE revocations SET due_at_ms = $2, leased_until_ms = $2
-             WHERE state = 'queued' AND due_at_ms <= $1 AND id IN (
-                 SELECT id FROM revocations WHERE state = 'queued' AND due_at_ms <= $1 ORDER BY due_at_ms LIMIT $3)
-               AND NOT (ends_all = 1 AND (
-                 EXISTS (SELECT 1 FROM grants g WHERE g.platform_user_id = revocations.platform_user_id AND g.state <> 'revoked')
-                 OR EXISTS (SELECT 1 FROM exchanges e WHERE e.platform_user_id = revocations.platform_user_id
-                     AND e.state IN ('exchanged', 'discovered'))))
+             WHERE state = 'queued' AND due_at_ms <= $1 AND held_until_ms <= $1 AND id IN (
+                 SELECT id FROM revocations r WHERE state = 'queued' AND due_at_ms <= $1 AND held_until_ms <= $1
+                   AND NOT (ends_all = 1 AND (
+                     EXISTS (SELECT 1 FROM grants g WHERE g.platform_user_id = r.platform_user_id AND g.state <> 'revoked')
+                     OR EXISTS (SELECT 1 FROM exchanges e WHERE e.platform_user_id = r.platform_user_id
+                         AND e.state IN ('exchanged', 'discovered'))
+                     OR EXISTS (SELECT 1 FROM exchanges e WHERE e.workspace_id = r.workspace_id
+                         AND e.state IN ('open', 'received', 'exchanged') AND e.updated_at_ms > $4)))
+                 ORDER BY due_at_ms LIMIT $3)
              RETURNING *";
         let rows = sqlx::query(sql)
             .bind(now)
             .bind(until)
             .bind(limit)
+            .bind(now.saturating_sub(SIGN_IN_MS))
             .fetch_all(self.db.pool())
             .await?;
         rows.iter()
@@ -133,6 +142,29 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// A sign-in of the workspace has begun, nobody knows yet whose. False when access of a person is being ended now: the code is
+    /// not traded beside that. No lease slips in between: a later one finds the exchange, and one whose statement has begun
+    /// finds its row written here, or is seen.
+    pub async fn hold_revocations(&self, workspace_id: &str, now: i64) -> Result<bool, Error> {
+        retry(|| async {
+            let mut tx = self.db.begin().await?;
+            let sql = "UPDATE revocations SET held_until_ms = $3
+                 WHERE workspace_id = $1 AND ends_all = 1 AND state = 'queued' AND leased_until_ms <= $2";
+            let query = sqlx::query(sql)
+                .bind(workspace_id)
+                .bind(now)
+                .bind(now.saturating_add(HOLD_MS));
+            query.execute(&mut *tx).await?;
+            let sql = "SELECT COUNT(*) FROM revocations
+                 WHERE workspace_id = $1 AND ends_all = 1 AND state = 'queued' AND leased_until_ms > $2";
+            let query = sqlx::query_scalar(sql).bind(workspace_id).bind(now);
+            let running: i64 = query.fetch_one(&mut *tx).await?;
+            tx.commit().await?;
+            Ok(running == 0)
+        })
+        .await
     }
 
     /// The revocation is over: `done`, `unsupported` or `given_up`. Its credential is destroyed.

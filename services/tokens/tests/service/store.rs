@@ -2,6 +2,7 @@
 
 use kit::db::Engine;
 use proto::common::v1::ErrorClass;
+use proto::platforms::v1 as platforms;
 use proto::tokens::v1::{Attachment, RevocationState};
 use tokens::model::change::Proof;
 use tokens::model::{Refusal, State};
@@ -143,6 +144,32 @@ async fn r13_a_disconnected_grant_takes_no_token_and_a_late_one_is_queued_for_it
         let mut tokens: Vec<_> = due.iter().map(|due| due.credential.access_token.as_str()).collect();
         tokens.sort_unstable();
         assert_eq!(tokens, ["access-1", "access-2"]);
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_of_all_of_a_person_waits_for_a_sign_in_of_the_workspace() {
+    for world in worlds(true).await {
+        world.connect("demo", "cs_1", 1).await;
+        assert_eq!(world.detach("demo", 0).await, RevocationState::Queued);
+        let request = platforms::ExchangeRequest {
+            session_id: "cs_2".into(),
+            connector: "c".into(),
+            ..Default::default()
+        };
+        world.store.begin_exchange("demo", &request, NOW).await.unwrap();
+        let due = async |now| world.store.lease_revocations(now, now + 1, 10).await.unwrap().len();
+        assert_eq!(due(NOW).await, 0, "it may be the same person");
+        // A lease that began before the sign-in was written does not see that one, but what it wrote to the revocation.
+        assert!(world.store.hold_revocations("demo", NOW).await.unwrap());
+        let exchange = world.store.exchange("demo", "cs_2").await.unwrap().unwrap();
+        world.store.forget_exchange(&exchange).await.unwrap();
+        assert_eq!(due(NOW).await, 0, "it was held");
+        assert_eq!(due(NOW + 60_000).await, 1);
+        assert!(
+            !world.store.hold_revocations("demo", NOW + 60_000).await.unwrap(),
+            "it is running"
+        );
     }
 }
 
