@@ -63,6 +63,18 @@ pub(crate) async fn tracked<F: Future>(attempt: &Attempt, work: F) -> F::Output 
     telemetry::traced(trace, work.instrument(span)).await
 }
 
+fn is_unsent(answers: &Answers) -> bool {
+    matches!(answers.delivery(), Delivery::NotSent | Delivery::HeldBack)
+}
+
+fn silent(reason: &str) -> Answers {
+    Answers {
+        delivery: Delivery::Unknown.into(),
+        reason: reason.to_owned(),
+        ..Answers::default()
+    }
+}
+
 impl Engine {
     /// Has a grant refreshed, or joins the refresh that is under way, and waits for its end. Dropping the future stops the waiting,
     /// never the refresh.
@@ -213,41 +225,46 @@ impl Engine {
             credential: Some(credential),
             send_before_ms: attempt.deadline_at_ms,
         };
+        let mut life = self.shared.life().await.ok();
         let mut arrived = false;
         loop {
-            // After a broken call somebody may be at it or have its answer, whatever Redis knows. All replicas say "not sent" of
-            // what none of them got, as of a call over a connection that was dying.
-            if arrived
-                && let Ok(found) = self.platforms.seek(request.clone(), patience).await
-                && !matches!(found.delivery(), Delivery::NotSent | Delivery::HeldBack)
-            {
-                return found;
-            }
-            let (asked, ()) = tokio::join!(
-                self.platforms.refresh(request.clone(), patience),
-                fault::hit(Point::AfterAsk)
-            );
-            match asked {
-                // After a broken call "not sent" is what a replica says that has not heard of it: not good enough where a
-                // refresh token is single use. Recovery asks again once the deadline makes it certain.
-                Ok(mut answers)
-                    if matches!(answers.delivery(), Delivery::NotSent | Delivery::HeldBack)
-                        && arrived
-                        && !traits.repeatable_refresh =>
-                {
-                    answers.set_delivery(Delivery::Unknown);
-                    return answers;
-                }
-                Ok(answers) => {
-                    // One call, and platforms saw its end.
-                    if answers.delivery() == Delivery::Unknown && !arrived {
-                        self.flights.end_call(&attempt.id);
+            // After a broken call somebody may be at it or have its answer, whatever Redis knows.
+            let sought = match arrived {
+                true => Some(self.platforms.seek(request.clone(), patience).await),
+                false => None,
+            };
+            let may_send = match sought {
+                None => true,
+                Some(Ok(found)) if !is_unsent(&found) => return found,
+                // All replicas say "not sent" of what none of them got, as of a call over a connection that was dying. They also
+                // say it when the marker was lost, with whoever made the call: then recovery asks again, after the deadline.
+                Some(Ok(_)) => {
+                    let now = self.shared.life().await.ok();
+                    if !traits.repeatable_refresh && (life.is_none() || life != now) {
+                        return silent("platforms does not know what became of the call");
                     }
-                    return answers;
+                    (life, arrived) = (now, false);
+                    true
                 }
-                Err(broken) => {
-                    arrived |= broken.arrived;
-                    tracing::debug!(attempt = attempt.id, arrived, error = %broken.error, "a call to platforms broke");
+                Some(Err(_)) => traits.repeatable_refresh,
+            };
+            if may_send {
+                let (asked, ()) = tokio::join!(
+                    self.platforms.refresh(request.clone(), patience),
+                    fault::hit(Point::AfterAsk)
+                );
+                match asked {
+                    Ok(answers) => {
+                        // One call, and platforms saw its end.
+                        if answers.delivery() == Delivery::Unknown && !arrived {
+                            self.flights.end_call(&attempt.id);
+                        }
+                        return answers;
+                    }
+                    Err(broken) => {
+                        arrived |= broken.arrived;
+                        tracing::debug!(attempt = attempt.id, arrived, error = %broken.error, "a call to platforms broke");
+                    }
                 }
             }
             if Instant::now() >= give_up {
@@ -255,8 +272,7 @@ impl Engine {
                 let delivery = if arrived { Delivery::Unknown } else { Delivery::NotSent };
                 return Answers {
                     delivery: delivery.into(),
-                    reason: "platforms was not reachable".to_owned(),
-                    ..Answers::default()
+                    ..silent("platforms was not reachable")
                 };
             }
             tokio::time::sleep(Duration::from_millis(400)).await;

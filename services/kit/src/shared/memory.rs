@@ -47,6 +47,12 @@ impl Memory {
         self.state().live(key).cloned()
     }
 
+    /// Memory is lost with all who could ask.
+    #[allow(clippy::unused_self, reason = "as in Redis")]
+    pub(super) fn life(&self, _: &str) -> String {
+        String::new()
+    }
+
     pub(super) fn get_all(&self, keys: &[String]) -> Vec<Option<Vec<u8>>> {
         let state = self.state();
         keys.iter().map(|key| state.live(key).cloned()).collect()

@@ -115,6 +115,12 @@ impl Shared {
         on_store!(self, remove_all(&keys))
     }
 
+    /// Names the life of what is kept: another name says that something may have been lost since, as when the store was emptied,
+    /// began anew from an older copy of itself, or was succeeded by its replica.
+    pub async fn life(&self) -> Result<String> {
+        on_store!(self, life(&self.key("life")))
+    }
+
     /// Takes a lock, or `None` when somebody holds it. It is renewed while held, and given back only by its holder.
     pub async fn lock(&self, key: &str, ttl: Duration) -> Result<Option<Lock>> {
         let token = id::secret();

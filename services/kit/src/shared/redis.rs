@@ -9,6 +9,8 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands, Client, RedisResult, Script};
 use tokio::sync::broadcast;
 
+use crate::id;
+
 const PUT_IF_NEWER: &str = r"
 local known = redis.call('GET', KEYS[1])
 if known and string.sub(known, 1, 8) >= string.sub(ARGV[1], 1, 8) then return 0 end
@@ -72,6 +74,23 @@ impl Redis {
 
     pub(super) async fn get_all(&self, keys: &[String]) -> RedisResult<Vec<Option<Vec<u8>>>> {
         self.connection.clone().mget(keys).await
+    }
+
+    /// The key is gone when the server was emptied; its replication id is another one after a start and after a failover.
+    pub(super) async fn life(&self, key: &str) -> RedisResult<String> {
+        let (born, replication): (String, redis::InfoDict) = redis::pipe()
+            .cmd("SET")
+            .arg(key)
+            .arg(id::secret())
+            .arg("NX")
+            .ignore()
+            .get(key)
+            .cmd("INFO")
+            .arg("replication")
+            .query_async(&mut self.connection.clone())
+            .await?;
+        let server: String = replication.get("master_replid").unwrap_or_default();
+        Ok(format!("{born}:{server}"))
     }
 
     pub(super) async fn put(&self, key: &str, value: &[u8], ttl: Duration) -> RedisResult<()> {
