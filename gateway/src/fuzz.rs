@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue};
 use url::{Host, Url};
 
 use crate::avatars::Avatars;
-use crate::{events, oauth};
+use crate::{auth, events, oauth};
 
 static AVATARS: LazyLock<Option<Avatars>> =
     LazyLock::new(|| Avatars::new(vec![".fbcdn.net".into(), "pbs.twimg.com".into()], 1, false).ok());
@@ -83,6 +83,31 @@ pub fn avatar_url(bytes: &[u8]) {
     assert!(url.scheme() == "https" && url.port().is_none() && url.username().is_empty());
 }
 
+/// The claims of a provider's token whose signature is right (FAULTS B3, B8): read without an overflow, and whoever is let in
+/// has an id, a name that can be shown, and an end that has not come.
+///
+/// # Panics
+///
+/// When a promise is broken.
+pub fn provider_claims(bytes: &[u8]) {
+    const NOW: i64 = 1_790_000_000;
+    let Ok(claims) = serde_json::from_slice(bytes) else {
+        return;
+    };
+    let _ = auth::check_id_token(&claims, "hub", "n", NOW);
+    let Some(person) = auth::person_of(&claims, "workspaces", NOW) else {
+        return;
+    };
+    assert!(!person.user_id.is_empty() && person.user_id.len() <= 255);
+    assert!(person.name.chars().count() <= 200 && !person.name.contains(char::is_control));
+    assert!(
+        person.expires_at_ms.is_some_and(|end| end / 1000 >= NOW - 30),
+        "{:?}",
+        person.expires_at_ms
+    );
+    assert!(person.memberships.iter().all(|(workspace, _)| !workspace.is_empty()));
+}
+
 #[cfg(test)]
 #[path = "../../fuzz/replay.rs"]
 mod replay;
@@ -104,5 +129,10 @@ mod tests {
     #[test]
     fn e1_e4_hold_for_every_picture_in_the_corpus() {
         replay("avatar_url", super::avatar_url);
+    }
+
+    #[test]
+    fn b3_b8_hold_for_all_claims_in_the_corpus() {
+        replay("provider_claims", super::provider_claims);
     }
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use kit::{Code, Failure};
 
-use crate::problem::Problem;
+use crate::problem::{Problem, rate_limit};
 use crate::session::{Identity, workspace_of};
 use crate::state::App;
 
@@ -144,27 +144,19 @@ async fn take(app: &App, bucket: String, capacity: u32) -> Option<Duration> {
     wait
 }
 
-/// With the fields of the IETF's RateLimit draft: which budget, how much of it in what time, and when there is more.
+/// Says which budget is spent, how much of it there is in what time, and when there is more.
 fn too_many(budget: &str, capacity: u32, wait: Duration) -> Response {
     let failure = Failure::new(Code::RateLimited, "too many requests; wait a moment").retry_after(wait);
     let mut response = Problem(failure).into_response();
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    for (name, value) in [
-        (
-            "ratelimit-policy",
-            format!("\"{budget}\";q={capacity};w={}", MINUTE.as_secs()),
-        ),
-        ("ratelimit", format!("\"{budget}\";r=0;t={seconds}")),
-    ] {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            response.headers_mut().insert(name, value);
-        }
-    }
+    rate_limit(response.headers_mut(), budget, capacity, MINUTE.as_secs(), seconds);
     response
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]

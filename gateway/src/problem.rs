@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use kit::{Code, Failure, Role};
 use serde::Serialize;
 use serde_json::Value;
@@ -62,6 +62,9 @@ impl IntoResponse for Problem {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            if status == StatusCode::TOO_MANY_REQUESTS {
+                rate_limit(response.headers_mut(), self.0.code.slug(), 1, seconds, seconds);
+            }
         }
         let headers = response.headers_mut();
         match status {
@@ -72,6 +75,18 @@ impl IntoResponse for Problem {
         };
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+/// The fields of the IETF's RateLimit draft: which budget, how much of it in how many seconds, and when there is more.
+pub(crate) fn rate_limit(headers: &mut HeaderMap, budget: &str, capacity: u32, window: u64, wait: u64) {
+    for (name, value) in [
+        ("ratelimit-policy", format!("\"{budget}\";q={capacity};w={window}")),
+        ("ratelimit", format!("\"{budget}\";r=0;t={wait}")),
+    ] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
     }
 }
 

@@ -27,6 +27,11 @@ use crate::state::App;
 /// Headers that signatures are made of.
 const SIGNATURES: &[&str] = &["content-type", "x-hub-signature-256", "tiktok-signature"];
 
+/// What marks of confirmation codes are made for.
+const CODES: &str = "deletion codes";
+/// Letters of a confirmation code before its mark.
+const CODE_NUMBER: usize = 24;
+
 /// Routes of the platforms' calls.
 pub(crate) fn router() -> Router<App> {
     Router::new()
@@ -122,19 +127,33 @@ fn signature_headers(headers: &HeaderMap) -> HashMap<String, String> {
     SIGNATURES.iter().filter_map(text).collect()
 }
 
-/// The code is derived from the event, so that a repetition is told the same.
+/// The code is derived from the event, so that a repetition is told the same, and marked, so that it is known again without
+/// being kept.
 fn confirm(app: &App, events: &[PlatformEvent]) -> Response {
     let event_id = events.first().map(|event| event.event_id.as_str()).unwrap_or_default();
-    let confirmation_code = kit::id::sha256_hex(event_id.as_bytes())[..24].to_owned();
+    let number = &kit::id::sha256_hex(event_id.as_bytes())[..CODE_NUMBER];
+    let confirmation_code = format!("{number}{}", hex::encode(app.common.signer.mark(CODES, number)));
     let url = format!("{}/webhooks/deletions/{confirmation_code}", app.config.origin());
     Json(Deletion { url, confirmation_code }).into_response()
 }
 
-/// `GET /webhooks/deletions/{code}`: what a person is told who follows Meta's link. The same for every code: a request is
-/// confirmed only once it is done, so a guess tells nothing.
-async fn deletion(Path(code): Path<String>) -> Response {
+/// `GET /webhooks/deletions/{code}`: what a person is told who follows Meta's link. A request is confirmed only once it is
+/// done, so a code of ours says that it was.
+async fn deletion(State(app): State<App>, Path(code): Path<String>) -> Response {
+    if !is_issued(&app, &code) {
+        let unknown = "No request was ever confirmed with this code. Please follow the link that the platform shows.\n";
+        return (StatusCode::NOT_FOUND, unknown).into_response();
+    }
     format!("A request that was confirmed as {code} is done: the access that was given is removed, its tokens are destroyed.\n")
         .into_response()
+}
+
+/// True for a code that one of our gateways made.
+fn is_issued(app: &App, code: &str) -> bool {
+    let Some((number, mark)) = code.split_at_checked(CODE_NUMBER) else {
+        return false;
+    };
+    hex::decode(mark).is_ok_and(|mark| app.common.signer.is_mark(CODES, number, &mark))
 }
 
 /// `GET ?hub.mode=subscribe&hub.challenge=…&hub.verify_token=…`: proves that the address is ours.

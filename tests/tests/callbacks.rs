@@ -151,7 +151,7 @@ async fn f10_a_deletion_is_confirmed_by_a_code_and_the_token_is_gone() -> Outcom
         let confirmed: Value = serde_json::from_str(answers[0]["body"].as_str().context("no body")?)?;
         let (url, code) = (&confirmed["url"], &confirmed["confirmation_code"]);
         let (url, code) = (url.as_str().context("no url")?, code.as_str().context("no code")?);
-        ensure!(url.ends_with(code) && code.len() == 24, "{confirmed}");
+        ensure!(url.ends_with(code) && code.len() == 56, "{confirmed}");
         let status = reqwest::get(url).await?.text().await?;
         ensure!(!status.contains("enid") && !status.contains(&before), "{status}");
         revoked(&owner, &id).await?;

@@ -12,6 +12,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::access::token;
 use crate::fault_points::{asked_once, calls, is_healthy, old_accounts, renewed, restart};
+use crate::platform_deaths::platforms_with;
 
 /// Starts tokens-0 with a fault, has it refresh one account there, and makes trouble once the platform has answered.
 async fn in_the_middle(
@@ -184,6 +185,12 @@ async fn v2_r6_without_postgresql_no_refresh_starts_and_an_answer_waits_until_it
             proxy.down();
             has_trouble(processes).await?;
             nothing_starts(hub, "bo", &ids[1]).await?;
+            // From here on the answer is in the memory of tokens-0 alone.
+            let mut redis = redis::Client::open(processes.redis())?
+                .get_multiplexed_async_connection()
+                .await?;
+            redis::cmd("FLUSHALL").exec_async(&mut redis).await?;
+            platforms_with(processes, "").await?;
             proxy.release();
             Ok(())
         })

@@ -13,7 +13,7 @@ use crate::access::token;
 use crate::fault_points::{asked_once, calls, old_accounts, renewed, renewed_within, restart};
 
 /// Both replicas: whichever is asked meets the fault.
-async fn platforms_with(processes: &Hub, faults: &str) -> Outcome {
+pub(crate) async fn platforms_with(processes: &Hub, faults: &str) -> Outcome {
     for replica in 0..2 {
         processes.kill(&format!("platforms-{replica}"))?;
         processes.start_member_with("platforms", replica, &[("faults", faults)])?;

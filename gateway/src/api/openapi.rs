@@ -153,7 +153,14 @@ fn problem(status: u16) -> Response {
         return response.build();
     }
     let schema = RefOr::<utoipa::openapi::Schema>::Ref(Ref::from_schema_name("Problem"));
-    response
+    let told: &[&str] = match status {
+        429 => &["Retry-After", "RateLimit", "RateLimit-Policy"],
+        503 => &["Retry-After"],
+        _ => &[],
+    };
+    let header = || HeaderBuilder::new().schema(Some(string())).build();
+    told.iter()
+        .fold(response, |response, name| response.header(*name, header()))
         .content(MEDIA_TYPE, ContentBuilder::new().schema(Some(schema)).build())
         .build()
 }

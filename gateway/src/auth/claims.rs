@@ -26,7 +26,7 @@ pub(super) fn is_id_token(claims: &Claims) -> bool {
 }
 
 /// Checks what OpenID Connect Core 3.1.3.7 asks of an ID token beyond signature, issuer and audience. Says what is wrong.
-pub(super) fn check_id_token(claims: &Claims, client_id: &str, nonce: &str, now: i64) -> Result<(), &'static str> {
+pub(crate) fn check_id_token(claims: &Claims, client_id: &str, nonce: &str, now: i64) -> Result<(), &'static str> {
     let audiences = claims.get("aud").and_then(Value::as_array).map_or(1, Vec::len);
     let party = text(claims, "azp");
     if (audiences > 1 || claims.contains_key("azp")) && party != client_id {

@@ -13,8 +13,12 @@ pub(crate) mod sign_in;
 use http::{HeaderMap, header};
 use kit::{Code, Common};
 
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use claims::check_id_token;
 pub use dev::{DemoPerson, PERSONS, WORKSPACE};
 pub(crate) use dev::{is_id, session};
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use oidc::person_of;
 
 use crate::config::Section;
 use crate::cookies;

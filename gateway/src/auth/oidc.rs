@@ -4,7 +4,7 @@ use kit::Common;
 
 use super::claims;
 use super::client::Client;
-use super::provider::Provider;
+use super::provider::{Claims, Provider};
 use crate::config::Section;
 use crate::problem::Problem;
 use crate::session::{How, Identity};
@@ -36,17 +36,22 @@ impl Oidc {
     pub(super) async fn verify(&self, token: &str) -> Result<Identity, Problem> {
         let claims = self.provider.claims(token, &self.audience).await?;
         let now = self.provider.clock.now_ms() / 1000;
-        let expires = claims::end_of(&claims, now).ok_or_else(super::invalid)?;
-        if claims::is_id_token(&claims) {
-            return Err(super::invalid());
-        }
-        Ok(Identity {
-            user_id: claims::subject(&claims).ok_or_else(super::invalid)?.to_owned(),
-            name: claims::name(&claims),
-            memberships: claims::memberships(claims.get(&self.workspaces_claim)),
-            how: How::Bearer,
-            expires_at_ms: Some(expires.saturating_mul(1000)),
-            browser: None,
-        })
+        person_of(&claims, &self.workspaces_claim, now).ok_or_else(super::invalid)
     }
+}
+
+/// Who an access token with these claims is of; `None` when it lets nobody in.
+pub(crate) fn person_of(claims: &Claims, workspaces_claim: &str, now: i64) -> Option<Identity> {
+    let expires = claims::end_of(claims, now)?;
+    if claims::is_id_token(claims) {
+        return None;
+    }
+    Some(Identity {
+        user_id: claims::subject(claims)?.to_owned(),
+        name: claims::name(claims),
+        memberships: claims::memberships(claims.get(workspaces_claim)),
+        how: How::Bearer,
+        expires_at_ms: Some(expires.saturating_mul(1000)),
+        browser: None,
+    })
 }

@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use crate::problem::Problem;
 
 /// Claims of a token whose signature is right.
-pub(super) type Claims = Map<String, Value>;
+pub(crate) type Claims = Map<String, Value>;
 
 const ALGORITHMS: &[Algorithm] = &[
     Algorithm::RS256,

@@ -317,6 +317,24 @@ async fn a_deletion_is_confirmed_with_an_address_and_a_code_that_stay_the_same()
 }
 
 #[tokio::test]
+async fn f10_a_code_that_was_never_issued_is_not_told_that_anything_was_deleted() {
+    let gateway = Gateway::start().await;
+    verifies(&gateway);
+    let confirmed = gateway.post("/webhooks/meta/deletion").send().await.json();
+    let code = confirmed["confirmation_code"].as_str().unwrap();
+    let last = if code.ends_with('0') { "1" } else { "0" };
+    let other = format!("{}{last}", &code[..code.len() - 1]);
+    let marked = format!("{}{}", "0".repeat(24), "f".repeat(32));
+    for never in [other.as_str(), &marked, "0123456789abcdef01234567", "x"] {
+        let told = gateway.get(&format!("/webhooks/deletions/{never}")).send().await;
+        assert_eq!(told.status, StatusCode::NOT_FOUND, "{never}");
+        assert!(told.body.starts_with("No request was ever confirmed"), "{}", told.body);
+    }
+    let told = gateway.get(&format!("/webhooks/deletions/{code}")).send().await;
+    assert!(told.body.contains("is done"), "{}", told.body);
+}
+
+#[tokio::test]
 async fn f1_f9_a_wrong_signature_is_401_and_trouble_of_ours_makes_the_platform_come_again() {
     let gateway = Gateway::start().await;
     gateway.answers.on(

@@ -36,6 +36,12 @@ fn every_operation_documents_its_failures_and_every_post_its_key() {
                     "{verb} {path} {status}"
                 );
             }
+            for header in ["Retry-After", "RateLimit", "RateLimit-Policy"] {
+                assert!(
+                    responses["429"]["headers"][header].is_object(),
+                    "{verb} {path} {header}"
+                );
+            }
             let keyed = operation["parameters"]
                 .as_array()
                 .is_some_and(|all| all.iter().any(|one| one["name"] == "Idempotency-Key"));

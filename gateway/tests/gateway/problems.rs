@@ -67,7 +67,10 @@ async fn waiting_is_told_in_whole_seconds() {
         (StatusCode::SERVICE_UNAVAILABLE, "2")
     );
     let gateway = failing(Failure::new(Code::RateLimited, "a moment ago")).await;
-    assert_eq!(gateway.get(ACCOUNT).by(OWNER).send().await.header("retry-after"), "5");
+    let answer = gateway.get(ACCOUNT).by(OWNER).send().await;
+    assert_eq!(answer.header("retry-after"), "5");
+    assert_eq!(answer.header("ratelimit"), "\"rate-limited\";r=0;t=5");
+    assert_eq!(answer.header("ratelimit-policy"), "\"rate-limited\";q=1;w=5");
 }
 
 #[tokio::test]

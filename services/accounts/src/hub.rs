@@ -153,7 +153,7 @@ impl Hub {
             .iter()
             .filter(|_| told.iter().any(|told| !told.toast.is_empty()))
         {
-            metrics::counter!("accounts_amber_total", "platform" => row.platform.clone(), "reason" => reason.code.clone()).increment(1);
+            tx.count(metrics::counter!("accounts_amber_total", "platform" => row.platform.clone(), "reason" => reason.code.clone()));
         }
         tx.set_health(row, &after, expiring).await?;
         tx.tell(row, told, turn.actor).await

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kit::db::{self, Cause, Db, Tx};
+use metrics::Counter;
 
 use crate::cache::{Cache, Snapshot};
 use crate::error::Error;
@@ -57,6 +58,7 @@ impl Store {
             now_ms,
             begun_at: seq,
             seq,
+            counted: Vec::new(),
         })
     }
 
@@ -118,6 +120,8 @@ pub(crate) struct Change {
     pub(crate) now_ms: i64,
     begun_at: i64,
     seq: i64,
+    /// Moved on once this is committed.
+    counted: Vec<Counter>,
 }
 
 impl Change {
@@ -127,10 +131,16 @@ impl Change {
         self.seq
     }
 
+    /// Counts what this change is, once it is committed: one that loses to others is tried again, and has happened once.
+    pub(crate) fn count(&mut self, counter: Counter) {
+        self.counted.push(counter);
+    }
+
     /// Commits; the cache stops serving what was before, and listeners are woken. Returns the last event's number.
     pub(crate) async fn commit(mut self) -> Result<i64, Error> {
         if self.seq == self.begun_at {
             self.tx.commit().await?;
+            self.counted.iter().for_each(|counter| counter.increment(1));
             return Ok(self.seq);
         }
         let set = "UPDATE workspaces SET seq = $2 WHERE id = $1";
@@ -141,6 +151,7 @@ impl Change {
             .await?;
         self.cache.announce(&self.workspace_id, self.seq).await;
         self.tx.commit().await?;
+        self.counted.iter().for_each(|counter| counter.increment(1));
         self.cache.confirm(&self.workspace_id, self.seq).await;
         self.cache.wake(&self.workspace_id).await;
         Ok(self.seq)

@@ -1,5 +1,8 @@
 //! The account's life: grant changes, incidents, checks, plans, tenancy.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use kit::{Code, Role};
 use proto::accounts::v1 as pb;
 use proto::common::v1::{ErrorClass, PlatformError};
@@ -289,6 +292,26 @@ async fn admins_see_granted_missing_and_unasked_scopes_of_meta_accounts() {
             code(world.hub.diagnostics(&context, &request(&x.id)).await),
             Code::CapabilityNotSupported
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_that_is_tried_again_is_counted_once() {
+    everywhere(|world| async move {
+        let counted = Arc::new(AtomicU64::new(0));
+        for is_committed in [false, true, false] {
+            let now = world.clock.now_ms();
+            let mut tx = world.hub.store.change(&world.workspace, now).await.unwrap();
+            tx.count(metrics::Counter::from_arc(counted.clone()));
+            assert_eq!(counted.swap(0, Ordering::Relaxed), 0, "before the commit");
+            if is_committed {
+                tx.commit().await.unwrap();
+            } else {
+                drop(tx);
+            }
+            assert_eq!(counted.swap(0, Ordering::Relaxed), u64::from(is_committed));
+        }
     })
     .await;
 }
