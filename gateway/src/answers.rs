@@ -48,6 +48,8 @@ pub(crate) struct Key {
     /// Empty where no date is told in words.
     pub(crate) timezone: String,
     pub(crate) toured: bool,
+    /// Platforms to come that they wait for.
+    pub(crate) waits_for: Vec<String>,
     /// Where the person may switch to; empty where that is not shown.
     pub(crate) workspaces: Vec<String>,
     /// They can sign out.

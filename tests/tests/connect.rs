@@ -1,6 +1,6 @@
 //! Connecting accounts of every platform, through consent page and callback.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use harness::{Consent, Outcome, each_form};
 use reqwest::Method;
 use serde_json::json;
@@ -189,6 +189,35 @@ async fn a_callback_that_comes_twice_spends_its_code_once() -> Outcome {
         let exchanges = hub.sandbox.requests("x", "exchange").await?;
         ensure!(exchanges.len() == 1, "{exchanges:?}");
         ensure!(owner.accounts().await?.len() == 1);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn j6_one_sign_in_connects_five_hundred_pages_and_its_repetition_is_told_the_same() -> Outcome {
+    each_form(async |hub| {
+        hub.plan("agency", "professional").await?;
+        hub.sandbox.profile(&json!({"facebook_page_limit": 200})).await?;
+        let owner = hub.owner("agency");
+        let flow = owner.begin("facebook", &json!({})).await?;
+        flow.consent(&hub.sandbox, &Consent::of("hana")).await?;
+        let session = flow.settled().await?;
+        let all = session["destinations"].as_array().context("no destinations")?;
+        let ids: Vec<&str> = all.iter().filter_map(|one| one["id"].as_str()).collect();
+        let mut answers = Vec::new();
+        for _ in 0..2 {
+            let selection = owner
+                .request(Method::POST, &format!("connect-sessions/{}/selection", flow.id))
+                .header("Idempotency-Key", "hana-500")
+                .json(&json!({"destination_ids": ids}));
+            answers.push(owner.send(selection).await?);
+        }
+        ensure!(answers[1].header("idempotency-replayed") == "true");
+        ensure!(answers[0].text == answers[1].text);
+        let done = answers.remove(0).ok()?;
+        let accounts = done["result"]["accounts"].as_array().context("no accounts")?;
+        ensure!(accounts.len() == 500, "{}", accounts.len());
         Ok(())
     })
     .await

@@ -94,7 +94,7 @@ impl Readers {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn v5_a_rolling_restart_refuses_nobody_twice_and_breaks_no_refresh_off() -> Outcome {
+async fn v5_l1_a_rolling_restart_refuses_nobody_twice_and_breaks_no_refresh_off() -> Outcome {
     let mut layout = Layout::default();
     layout.members.push(("accounts", 1));
     separate_processes_as(layout, &[], async |hub, processes| {

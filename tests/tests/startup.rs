@@ -107,6 +107,29 @@ async fn every_wrong_key_ends_the_start_with_one_line_that_names_it() -> Outcome
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn g11_without_its_keys_nothing_starts_and_nothing_is_kept_in_the_clear() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("keys");
+    let file = file.to_str().context("no path")?;
+    for content in [None, Some(""), Some("fjord")] {
+        if let Some(content) = content {
+            std::fs::write(file, content)?;
+        }
+        for role in [None, Some("tokens")] {
+            let ended = ended(role, &[("keys.ring", ""), ("keys.file", file)]).await?;
+            ensure!(!ended.status.success(), "{content:?} was accepted");
+            ensure!(
+                ended.said.starts_with("error: keys.file"),
+                "{content:?}: {}",
+                ended.said
+            );
+            ensure!(!ended.said.contains("fjord"), "it shows what it read: {}", ended.said);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn g5_a_process_leaves_no_core_dump_and_names_no_secret_in_its_arguments() -> Outcome {
     separate_processes(async |_, processes| {
         for name in ["tokens-0", "platforms-0", "gateway-0"] {

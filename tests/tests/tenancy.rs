@@ -105,3 +105,40 @@ async fn t3_without_credentials_the_api_answers_401() -> Outcome {
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_a_workspace_named_in_a_body_is_never_the_one_that_is_meant() -> Outcome {
+    each_form(async |hub| {
+        let owner = hub.owner("antiques");
+        let account = owner.connect_one(&hub.sandbox, "facebook", "enid").await?;
+        let thief = hub.api("usr_thief", "thieves", "owner");
+        for workspace in ["antiques", "thieves"] {
+            let reconnect = json!({
+                "workspace_id": workspace, "intent": "reconnect", "platform": "facebook", "account_ids": [account],
+            });
+            for (path, body) in [
+                ("connect-sessions", reconnect),
+                (
+                    "webhook-endpoints",
+                    json!({"workspace_id": workspace, "url": "https://example.com/hook"}),
+                ),
+                (
+                    &format!("accounts/{account}/posts"),
+                    json!({"workspace_id": workspace, "text": "Fresh bread"}),
+                ),
+            ] {
+                let answer = thief.post(path, body).await?;
+                ensure!(
+                    [400, 404, 422].contains(&answer.status.as_u16()),
+                    "{path} {workspace}: {} {}",
+                    answer.status,
+                    answer.text
+                );
+            }
+        }
+        ensure!(hub.sandbox.requests("facebook", "publish").await?.is_empty());
+        ensure!(owner.get("webhook-endpoints").await?.ok()?["data"] == json!([]));
+        Ok(())
+    })
+    .await
+}

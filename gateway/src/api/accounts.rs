@@ -104,6 +104,7 @@ pub(crate) async fn list(
         locale: viewer.locale,
         timezone: String::new(),
         toured: false,
+        waits_for: Vec::new(),
         workspaces: Vec::new(),
         signed_in: false,
         path: uri.to_string(),

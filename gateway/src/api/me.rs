@@ -79,13 +79,9 @@ enum Language {
 /// The person who asks.
 #[utoipa::path(get, path = "/me", tag = "me", responses((status = 200, body = Me)))]
 pub(crate) async fn read(viewer: Viewer) -> Json<Me> {
+    let platform_interests = interests(&viewer.preferences);
     let stored = viewer.preferences.tours.clone().into_iter();
-    let (interests, tours): (Vec<_>, Vec<_>) = stored.partition(|(name, _)| name.starts_with(INTEREST));
-    let mut platform_interests: Vec<_> = interests
-        .into_iter()
-        .filter_map(|(name, _)| Some(name.strip_prefix(INTEREST)?.to_owned()))
-        .collect();
-    platform_interests.sort();
+    let tours = stored.filter(|(name, _)| !name.starts_with(INTEREST));
     let workspaces = viewer
         .identity
         .memberships
@@ -103,7 +99,7 @@ pub(crate) async fn read(viewer: Viewer) -> Json<Me> {
         workspaces,
         timezone: viewer.timezone,
         locale: viewer.locale.tag(),
-        tours: tours.into_iter().collect(),
+        tours: tours.collect(),
         platform_interests,
     })
 }
@@ -159,8 +155,18 @@ pub(crate) async fn set_preferences(
     .await
 }
 
+/// Platforms to come that a person waits for, in order of their ids.
+pub(crate) fn interests(preferences: &Preferences) -> Vec<String> {
+    let names = preferences.tours.keys();
+    let mut platforms: Vec<_> = names
+        .filter_map(|name| Some(name.strip_prefix(INTEREST)?.to_owned()))
+        .collect();
+    platforms.sort();
+    platforms
+}
+
 /// Remembers that the person waits for a platform to come: asking for it is a step they completed, kept as tours are.
-pub(super) async fn remember_interest(app: &App, viewer: &Viewer, platform: &str) -> Result<StatusCode, Problem> {
+pub(crate) async fn remember_interest(app: &App, viewer: &Viewer, platform: &str) -> Result<StatusCode, Problem> {
     let tours = HashMap::from([(format!("{INTEREST}{platform}"), "completed".to_owned())]);
     store(
         app,

@@ -8,7 +8,7 @@ mod body;
 mod checks;
 mod docs;
 pub(crate) mod etag;
-mod me;
+pub(crate) mod me;
 mod notifications;
 mod openapi;
 mod paging;

@@ -16,6 +16,7 @@ use super::question::{Method, Question};
 use super::reader::Reader;
 use super::shell::Facts;
 use super::tiles;
+use crate::api::me;
 use crate::api::sessions::{ChannelName, ConnectRequest, IntentName, Method as MethodName, ReturnTo, start};
 use crate::problem::Problem;
 use crate::session::Viewer;
@@ -109,6 +110,24 @@ pub(crate) async fn ask_admin(
         .request_reconnect(reader.context.request(request))
         .await?;
     Ok(Redirect::to("/connections?did=asked").into_response())
+}
+
+/// A platform to come.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Awaited {
+    platform: String,
+}
+
+/// `POST /connections/notify`: the reader wants to hear when a platform can be connected.
+pub(crate) async fn notify(
+    State(app): State<App>,
+    viewer: Viewer,
+    Form(awaited): Form<Awaited>,
+) -> Result<Response, Problem> {
+    let catalogue = app.catalogue().await?;
+    let platform = catalogue.platform(&awaited.platform).ok_or_else(Problem::not_found)?;
+    me::remember_interest(&app, &viewer, &platform.id).await?;
+    Ok(Redirect::to("/connections#add").into_response())
 }
 
 async fn begin(

@@ -207,6 +207,7 @@ fn questions(facts: &Facts, reader: &Reader) -> askama::Result<String> {
         glyph: super::face::glyph(platform),
         state,
         soon,
+        awaited: false,
         plan: "Professional".into(),
         methods,
     };

@@ -55,6 +55,7 @@ pub fn router() -> Router<App> {
         .route("/assets/{version}/{name}", get(assets::serve))
         .route("/connections", get(list::show))
         .route("/connections/refresh", post(list::refresh))
+        .route("/connections/notify", post(connect::notify))
         .route("/connections/reconnect", post(connect::reconnect_several))
         .route(
             "/connections/connect/{platform}",

@@ -9,6 +9,7 @@ use kit::{Person, Role};
 use super::dates::{Calendar, When};
 use super::texts::{Texts, texts};
 use crate::answers::Key;
+use crate::api::me;
 use crate::problem::Problem;
 use crate::session::Viewer;
 use crate::state::App;
@@ -33,6 +34,8 @@ pub(crate) struct Reader {
     pub(crate) signed_in: bool,
     /// The tour of the Connections page was finished or skipped.
     pub(crate) toured: bool,
+    /// Platforms to come whose start they want to hear of.
+    pub(crate) waits_for: Vec<String>,
     /// For calls on the reader's behalf.
     pub(crate) context: Context,
 }
@@ -65,6 +68,7 @@ impl Reader {
             workspaces: viewer.identity.memberships.into_iter().map(|(id, _)| id).collect(),
             signed_in: viewer.identity.browser.is_some(),
             toured: viewer.preferences.tours.contains_key("connections"),
+            waits_for: me::interests(&viewer.preferences),
             context: viewer.context,
             person: viewer.person,
         })
@@ -94,6 +98,7 @@ impl Reader {
             workspaces,
             signed_in,
             toured,
+            waits_for,
             context: _,
         } = self;
         Key {
@@ -101,6 +106,7 @@ impl Reader {
             locale: t.locale,
             timezone: timezone.clone(),
             toured: *toured,
+            waits_for: waits_for.clone(),
             workspaces: workspaces.clone(),
             signed_in: *signed_in,
             path: path.clone(),

@@ -14,6 +14,8 @@ pub(crate) struct Tile {
     pub(crate) state: &'static str,
     /// Cannot be connected on any plan yet.
     pub(crate) soon: bool,
+    /// The reader asked to be told when it can be connected.
+    pub(crate) awaited: bool,
     /// Title of the plan it needs.
     pub(crate) plan: String,
     /// Ways to connect it.
@@ -78,6 +80,7 @@ pub(crate) fn tiles(facts: &Facts, reader: &Reader) -> Vec<Tile> {
                     other => other,
                 },
                 soon: !platform.connectable,
+                awaited: reader.waits_for.contains(&platform.id),
                 plan: catalogue.plan_title(plan).to_owned(),
                 methods: platform.connectors.len(),
             }

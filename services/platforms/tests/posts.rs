@@ -83,6 +83,53 @@ async fn every_platform_publishes_and_meta_shows_it() {
 }
 
 #[tokio::test]
+async fn comments_are_shown_where_they_may_be_read_and_posts_without_them_elsewhere() {
+    let world = World::start().await;
+    for (connector, platform) in [("instagram", "instagram"), ("instagram_facebook", "facebook")] {
+        let ada = world.connect(connector, json!({ "person": "ada" })).await;
+        let place = ada.found.destinations.last().unwrap();
+        let token = if place.derived_token.is_empty() {
+            &ada.credential.access_token
+        } else {
+            &place.derived_token
+        };
+        world.tokens.hand_out(connector, token, &place.platform_account_id);
+        let said = async || {
+            let list = ListPostsRequest {
+                workspace_id: "demo".into(),
+                account_id: "acc_1".into(),
+                limit: 10,
+                cursor: String::new(),
+            };
+            let posts = world
+                .platforms
+                .clone()
+                .list_posts(list)
+                .await
+                .unwrap()
+                .into_inner()
+                .posts;
+            assert_eq!(posts.len(), 10, "{connector}");
+            posts
+                .into_iter()
+                .flat_map(|post| post.comment_previews)
+                .collect::<Vec<_>>()
+        };
+        let all = said().await;
+        assert!(
+            all.iter()
+                .any(|one| one.author == "rosa.field" && one.text == "Keep one for me!")
+        );
+        for code in [10, 100] {
+            let refusal = json!({ "kind": "graph_error", "code": code });
+            world.lie(platform, "posts", refusal).await;
+            assert!(said().await.is_empty(), "{connector} {code}");
+            assert_eq!(said().await, all, "the switch is used up");
+        }
+    }
+}
+
+#[tokio::test]
 async fn h15_a_refused_token_is_reported_once_with_its_generation() {
     let world = World::start().await;
     let ada = world.connect("x", json!({ "person": "ada" })).await;

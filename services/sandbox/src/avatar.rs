@@ -1,5 +1,5 @@
-//! Pictures: a disc on a coloured ground, made from the id alone, so that the same id always looks the same. PNG with a
-//! palette and stored (uncompressed) deflate blocks, which needs no library.
+//! Pictures: a disc on a coloured ground, made from the id alone, so that the same id always looks the same. PNG with two
+//! colours, one bit a pixel, and stored (uncompressed) deflate blocks, which needs no library.
 
 use crate::crypto;
 
@@ -25,7 +25,7 @@ pub(crate) fn png(id: &str, side: u32) -> Vec<u8> {
     let mut header = Vec::new();
     header.extend(side.to_be_bytes());
     header.extend(side.to_be_bytes());
-    header.extend([8, 3, 0, 0, 0]);
+    header.extend([1, 3, 0, 0, 0]);
     chunk(&mut file, *b"IHDR", &header);
     chunk(&mut file, *b"PLTE", &palette);
     chunk(&mut file, *b"IDAT", &stored_deflate(&pixels(side, radius)));
@@ -33,13 +33,14 @@ pub(crate) fn png(id: &str, side: u32) -> Vec<u8> {
     file
 }
 
-/// Palette indices line by line, each line after its filter byte.
+/// Palette indices line by line, eight in a byte from the left, each line after its filter byte.
 fn pixels(side: u32, radius: i64) -> Vec<u8> {
     let middle = i64::from(side) / 2;
     let side = i64::from(side);
     let line = |y: i64| {
         let inside = move |x: i64| (x - middle).pow(2) + (y - middle).pow(2) < radius.pow(2);
-        std::iter::once(0).chain((0..side).map(move |x| u8::from(inside(x))))
+        let eight = move |byte: i64| (0..8).fold(0, |bits, n| bits << 1 | u8::from(inside(byte * 8 + n)));
+        std::iter::once(0).chain((0..(side + 7) / 8).map(eight))
     };
     (0..side).flat_map(line).collect()
 }
@@ -89,6 +90,12 @@ mod tests {
     fn checksums_are_the_published_ones() {
         assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
         assert_eq!(adler32(b"Wikipedia"), 0x11E6_0398);
+    }
+
+    /// The budget of the page that shows it.
+    #[test]
+    fn a_profile_picture_weighs_at_most_four_kilobytes() {
+        assert!(png("ada", AVATAR).len() <= 4096);
     }
 
     #[test]

@@ -50,7 +50,7 @@ async fn c49_c50_c51_what_is_to_come_says_so_and_cannot_be_connected() -> Outcom
             ("enterprise", "Telegram Coming soon", "WhatsApp Coming soon"),
         ] {
             stage.hub.plan(plan, plan).await?;
-            let owner = stage.owner(plan).await?;
+            let owner = stage.visitor(&format!("usr_{plan}"), plan, "owner").await?;
             let page = owner.open(Screen::Desk, "/connections").await?;
             for (platform, tile) in [("telegram", telegram), ("whatsapp", whatsapp)] {
                 ensure!(
@@ -63,6 +63,12 @@ async fn c49_c50_c51_what_is_to_come_says_so_and_cannot_be_connected() -> Outcom
                         .await?
                         == 0
                 );
+                let name = if platform == "telegram" { "Telegram" } else { "WhatsApp" };
+                page.press(".tile .btn", &format!("Notify me {name}")).await?;
+                page.see(".tile", &format!("{tile} You will be notified when it launches."))
+                    .await?;
+                let me = owner.api.get("/api/v1/me").await?.ok()?;
+                ensure!(me["platform_interests"].to_string().contains(platform), "{me}");
                 let refused = owner.api.try_begin(platform, &json!({})).await?;
                 ensure!(
                     refused.status == 409 && refused.body["code"] == "platform-coming-soon",

@@ -146,6 +146,7 @@ pub(crate) fn reader(role: Role, locale: Locale) -> Reader {
         signed_in: false,
         dev: true,
         toured: true,
+        waits_for: Vec::new(),
         context: Context::background(),
     }
 }

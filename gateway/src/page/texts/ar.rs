@@ -413,6 +413,8 @@ const CONNECT: Connect = Connect {
 
 const PLAN: Plan = Plan {
     coming_soon: "قريبًا",
+    notify_me: "أعلمني",
+    awaited: "سنعلمك عند إطلاقه.",
     coming_soon_long: |platform| format!("لا يمكن ربط {} بعد.", name(platform)),
     available_on: |plan| format!("متاح في خطة {} وما فوقها", name(plan)),
     platform_on: |platform, plan| format!("{} متاح في خطة {} وما فوقها.", name(platform), name(plan)),

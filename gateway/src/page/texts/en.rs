@@ -312,6 +312,8 @@ const CONNECT: Connect = Connect {
 
 const PLAN: Plan = Plan {
     coming_soon: "Coming soon",
+    notify_me: "Notify me",
+    awaited: "You will be notified when it launches.",
     coming_soon_long: |platform| format!("{platform} cannot be connected yet."),
     available_on: |plan| format!("Available on {plan} and above"),
     platform_on: |platform, plan| format!("{platform} is available on {plan} and above."),

@@ -264,6 +264,8 @@ pub(crate) struct Connect {
 pub(crate) struct Plan {
     pub(crate) coming_soon: &'static str,
     pub(crate) coming_soon_long: About,
+    pub(crate) notify_me: &'static str,
+    pub(crate) awaited: &'static str,
     pub(crate) available_on: About,
     pub(crate) platform_on: About2,
     pub(crate) limit_reached: fn(i64, &str) -> String,

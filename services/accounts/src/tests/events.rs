@@ -142,7 +142,7 @@ async fn a_live_stream_hears_of_a_change_at_once_and_only_of_its_workspace() {
 }
 
 #[tokio::test]
-async fn e3_parallel_writers_leave_no_gap_and_no_reader_skips() {
+async fn e3_k2_parallel_writers_leave_no_gap_and_no_reader_skips() {
     everywhere(|world| async move {
         let account = world.connect("facebook").await;
         let start = world.hub.store.seq(&world.workspace).await.unwrap();

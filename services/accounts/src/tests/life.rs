@@ -53,7 +53,7 @@ async fn an_incident_toasts_once_from_its_first_moment_to_its_end() {
 }
 
 #[tokio::test]
-async fn e1_a_change_that_is_delivered_again_or_late_changes_nothing() {
+async fn e1_k8_a_change_that_is_delivered_again_or_late_changes_nothing() {
     everywhere(|world| async move {
         let account = world.connect("facebook").await;
         let refreshed = world

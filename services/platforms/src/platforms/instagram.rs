@@ -3,7 +3,9 @@
 //! used with the Page's token. Both give the same account id, so an account is recognised whichever way it came.
 
 use proto::common::v1::ErrorClass::{self, Transient};
-use proto::platforms::v1::{Answers, Credential, Destination, DiscoverResponse, Media, Post, RawAnswer, Renewal};
+use proto::platforms::v1::{
+    Answers, Credential, Destination, DiscoverResponse, Media, Post, PostComment, RawAnswer, Renewal,
+};
 use serde_json::Value;
 
 mod through_facebook;
@@ -82,6 +84,8 @@ static LOGIN: Spec = Spec {
 const ME_FIELDS: &str = "id,user_id,username,name,account_type,profile_picture_url";
 const MEDIA_FIELDS: &str = "id,caption,media_type,media_product_type,media_url,thumbnail_url,permalink,timestamp,like_count,comments_count,\
     children{id,media_type,media_url,thumbnail_url}";
+/// Needs a permission that a person may have declined.
+const COMMENT_FIELDS: &str = "comments.limit(3){username,text}";
 /// Scopes of the methods that stopped in December 2024 and January 2025: such a grant cannot publish.
 const OLD_SCOPES: [&str; 4] = [
     "business_basic",
@@ -226,9 +230,25 @@ fn display_name(account: &Value) -> String {
 }
 
 async fn list_media(ctx: &Ctx, target: &Target, limit: u32, cursor: &str) -> Result<PostPage> {
-    let mut query = vec![("fields", MEDIA_FIELDS.to_owned()), ("limit", limit.to_string())];
-    query.extend((!cursor.is_empty()).then(|| ("after", cursor.to_owned())));
-    let answer = graph::get(ctx, &target.id, &target.token, &format!("/{}/media", target.id), query).await?;
+    let query = |fields: String| {
+        let mut query = vec![("fields", fields), ("limit", limit.to_string())];
+        query.extend((!cursor.is_empty()).then(|| ("after", cursor.to_owned())));
+        query
+    };
+    let path = format!("/{}/media", target.id);
+    let with_comments = query(format!("{MEDIA_FIELDS},{COMMENT_FIELDS}"));
+    let answer = match graph::get(ctx, &target.id, &target.token, &path, with_comments).await {
+        // Without the permission, or in a version that does not know the field.
+        Err(error)
+            if matches!(
+                error.class(),
+                ErrorClass::PermissionMissing | ErrorClass::InvalidRequest
+            ) =>
+        {
+            graph::get(ctx, &target.id, &target.token, &path, query(MEDIA_FIELDS.to_owned())).await?
+        }
+        answer => answer?,
+    };
     Ok(page_of(&answer, post))
 }
 
@@ -294,8 +314,17 @@ fn post(media: &Value) -> Post {
         reactions: media["like_count"].as_i64(),
         comments: media["comments_count"].as_i64(),
         shares: None,
-        comment_previews: Vec::new(),
+        comment_previews: previews(&media["comments"]["data"]),
     }
+}
+
+fn previews(comments: &Value) -> Vec<PostComment> {
+    let comments = comments.as_array().map(Vec::as_slice).unwrap_or_default();
+    let preview = |comment: &Value| PostComment {
+        author: classify::text(&comment["username"]),
+        text: classify::text(&comment["text"]),
+    };
+    comments.iter().map(preview).collect()
 }
 
 #[cfg(test)]

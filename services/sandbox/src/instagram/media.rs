@@ -10,7 +10,7 @@ use crate::world::clock::{DAY_MS, graph_time};
 use crate::world::people::InstagramAccount;
 use crate::world::posts::{Container, Media, Post};
 
-const MEDIA_FIELDS: [&str; 13] = [
+const MEDIA_FIELDS: [&str; 14] = [
     "id",
     "caption",
     "media_type",
@@ -22,6 +22,7 @@ const MEDIA_FIELDS: [&str; 13] = [
     "username",
     "like_count",
     "comments_count",
+    "comments",
     "children",
     "owner",
 ];
@@ -103,9 +104,19 @@ fn media_node(cx: &Cx<'_>, account: &InstagramAccount, post: &Post) -> Value {
         "thumbnail_url": video.then(|| image.clone()),
         "permalink": format!("https://www.instagram.com/p/SBX{}/", post.number),
         "timestamp": graph_time(post.created_at_ms), "username": account.username,
-        "like_count": post.likes, "comments_count": post.comments, "owner": {"id": account.id},
+        "like_count": post.likes, "comments_count": post.comments, "comments": {"data": comments(post)}, "owner": {"id": account.id},
         "children": (post.media == Media::Album).then(|| json!({"data": [child(1), child(2)]})),
     })
+}
+
+/// The first of a post's comments.
+fn comments(post: &Post) -> Vec<Value> {
+    let said = [("rosa.field", "Keep one for me!"), ("ben.kessler", "Best in town")];
+    let count = usize::try_from(post.comments).unwrap_or(said.len());
+    let first = said.iter().take(count);
+    first
+        .map(|(who, what)| json!({"username": who, "text": what}))
+        .collect()
 }
 
 fn published_today(cx: &Cx<'_>, account: &InstagramAccount) -> usize {

@@ -8,7 +8,9 @@ use crate::switches::{Effect, Order, Scope, Switches};
 
 /// Pages of the person whose lists need paging.
 pub(crate) const CLEO_PAGES: usize = 130;
-/// Organisations of the same person.
+/// Pages of the person who has more than anybody should.
+pub(crate) const HANA_PAGES: usize = 500;
+/// Organisations of the person whose lists need paging.
 pub(crate) const CLEO_ORGANIZATIONS: u64 = 120;
 
 /// All tasks a Page role can have.
@@ -134,7 +136,7 @@ impl Organization {
 }
 
 /// id, name, user name, on (I)nstagram (T)ikTok (X) (L)inkedIn, situation.
-const CAST: [(&str, &str, &str, &str, &str); 7] = [
+const CAST: [(&str, &str, &str, &str, &str); 8] = [
     (
         "ada",
         "Ada Sandbox",
@@ -184,6 +186,13 @@ const CAST: [(&str, &str, &str, &str, &str); 7] = [
         "gus.holding",
         "XL",
         "Pages only through a Business: none in the list of Pages, one owned and one of a client",
+    ),
+    (
+        "hana",
+        "Hana Kobayashi",
+        "hana.network",
+        "X",
+        "500 Pages: a workspace as large as they come",
     ),
 ];
 
@@ -297,7 +306,16 @@ pub(crate) fn pages() -> Vec<Page> {
         instagram: (n == 1).then(|| "17841400000000003".to_owned()),
         business_only: false,
     });
-    named.chain(many).collect()
+    let hundreds = (1..=HANA_PAGES).map(|n| Page {
+        id: page_id(2000 + n as u64),
+        name: format!("Hana's Branch {n:03}"),
+        username: format!("hanabranch{n:03}"),
+        category: "Local Business",
+        roles: roles("hana", &ALL_TASKS),
+        instagram: None,
+        business_only: false,
+    });
+    named.chain(many).chain(hundreds).collect()
 }
 
 pub(crate) fn businesses() -> Vec<Business> {
