@@ -229,9 +229,10 @@ impl Engine {
         let mut arrived = false;
         loop {
             // After a broken call somebody may be at it or have its answer, whatever Redis knows.
-            let sought = match arrived {
-                true => Some(self.platforms.seek(request.clone(), patience).await),
-                false => None,
+            let sought = if arrived {
+                Some(self.platforms.seek(request.clone(), patience).await)
+            } else {
+                None
             };
             let may_send = match sought {
                 None => true,

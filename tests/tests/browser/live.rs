@@ -4,7 +4,7 @@ use anyhow::ensure;
 use harness::{Outcome, Screen, in_browser};
 use serde_json::json;
 
-use super::steps::{PAGE, amber_page, five, green_page, on_card, recheck};
+use super::steps::{PAGE, amber_page, five, green_page, live, on_card, recheck};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn c60_a_change_shows_by_itself_and_takes_neither_focus_nor_place() -> Outcome {
@@ -13,7 +13,7 @@ async fn c60_a_change_shows_by_itself_and_takes_neither_focus_nor_place() -> Out
         let ids = five(hub, "bakery").await?;
         let owner = stage.owner("bakery").await?;
         let page = owner.open(Screen::Desk, "/connections").await?;
-        page.until("performance.getEntriesByType('resource').some((one) => one.name.includes('/accounts/') || one.name.includes('/events'))").await?;
+        live(&page).await?;
         page.press(&on_card(&ids[3], ".btn"), "View details").await?;
         page.see(".panel h2", "").await?;
         page.key("Escape").await?;
@@ -25,9 +25,16 @@ async fn c60_a_change_shows_by_itself_and_takes_neither_focus_nor_place() -> Out
         page.see(&on_card(&ids[2], ".status"), "Needs reconnect").await?;
         page.see(".head .sub", "5 accounts · 1 needs attention").await?;
         page.see(".side .nav a", "Connections 1").await?;
-        ensure!(page.focus().await?.starts_with("View details"), "focus went to “{}”", page.focus().await?);
+        ensure!(
+            page.focus().await?.starts_with("View details"),
+            "focus went to “{}”",
+            page.focus().await?
+        );
         ensure!(page.eval("scrollY").await? == 120, "the page scrolled");
-        ensure!(page.count("#group-amber", "").await? == 0, "cards moved under the focus");
+        ensure!(
+            page.count("#group-amber", "").await? == 0,
+            "cards moved under the focus"
+        );
         page.eval("document.activeElement.blur()").await?;
         page.see("#group-amber .card h3", "Ada Sandbox").await
     })
@@ -104,6 +111,7 @@ async fn c62_a_failing_server_leaves_the_cards_and_says_so_with_retry_and_reques
         let id = amber_page(hub, &owner.api).await?;
         let page = owner.open(Screen::Desk, "/connections").await?;
         page.see(".card", PAGE).await?;
+        live(&page).await?;
         for (press, fails) in [
             ("Refresh", "*/connections/refresh*"),
             ("View details", "*/ui/accounts/*/panel"),

@@ -15,6 +15,16 @@ const READS: [&str; 4] = [
     "read_insights",
 ];
 
+/// Waits until what happens is told to a page: by its own stream, or by the tab that reads it for all.
+pub(super) async fn live(page: &Tab) -> Outcome {
+    let told = "(async () => {
+        const events = document.querySelector('sz-events');
+        if (events?.source) return events.source.readyState === EventSource.OPEN;
+        return (await navigator.locks.query()).held.some((lock) => lock.name.startsWith('sz-events'));
+    })()";
+    page.until(told).await.map(drop)
+}
+
 /// The name of Enid's Page.
 pub(super) const PAGE: &str = "Oldfield Antiques";
 

@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use harness::{Outcome, Screen, Tab, in_browser};
 use serde_json::json;
 
-use super::steps::{PAGE, green_page, next_refresh, on_card, recheck, short_lived_page};
+use super::steps::{PAGE, green_page, live, next_refresh, on_card, recheck, short_lived_page};
 
 /// Holds the page's long timers in `slow` instead of letting them run, so that a test ends them.
 const SLOW_TIMERS: &str = r"
@@ -46,6 +46,7 @@ async fn c15_c16_c20_a_refresh_is_told_live_once_in_every_tab_and_the_card_stays
             let tab = owner.tab(Screen::Desk).await?;
             tab.before(ALL_TOASTS).await?;
             tab.goto(path).await?;
+            live(&tab).await?;
             tabs.push(tab);
         }
         tabs[0].press(&on_card(&id, ".btn"), "View details").await?;
@@ -77,6 +78,7 @@ async fn c17_after_three_failed_attempts_it_asks_to_reconnect_and_the_first_two_
         let page = owner.tab(Screen::Desk).await?;
         page.before(ALL_TOASTS).await?;
         page.goto("/connections").await?;
+        live(&page).await?;
         for attempt in 1..=2 {
             next_refresh(hub, &owner.api, &id).await?;
             page.see(
@@ -116,6 +118,7 @@ async fn c18_c19_linkedin_says_only_that_it_expired_and_x_is_renewed_in_silence(
         let page = owner.tab(Screen::Desk).await?;
         page.before(ALL_TOASTS).await?;
         page.goto("/connections").await?;
+        live(&page).await?;
         let name = page.text(&on_card(&linkedin, "h3")).await?;
         hub.advance(Duration::from_secs(3700)).await?;
         let wanted = proto::tokens::v1::GetAccessTokenRequest {
@@ -153,6 +156,7 @@ async fn c21_what_needs_a_person_stays_with_a_button_until_dismissed() -> Outcom
             let page = owner.tab(screen).await?;
             page.before(SLOW_TIMERS).await?;
             page.goto("/connections").await?;
+            live(&page).await?;
             page.see(&on_card(&id, ".status"), "Healthy").await?;
             hub.sandbox
                 .act("facebook", "enid", json!({"kind": "password_changed"}))
@@ -185,6 +189,7 @@ async fn c21_good_news_leaves_after_eight_seconds_but_not_while_looked_at() -> O
         let page = owner.tab(Screen::Desk).await?;
         page.before(SLOW_TIMERS).await?;
         page.goto("/connections").await?;
+        live(&page).await?;
         owner
             .api
             .post(&format!("accounts/{id}/token-refreshes"), json!({}))
@@ -216,6 +221,8 @@ async fn c21_the_button_of_a_toast_reconnects_and_a_member_asks_instead() -> Out
         let page = owner.open(Screen::Desk, "/connections").await?;
         let member = stage.visitor("usr_member", "antiques", "member").await?;
         let theirs = member.open(Screen::Desk, "/connections").await?;
+        live(&page).await?;
+        live(&theirs).await?;
         hub.sandbox.act("facebook", "enid", json!({"kind": "revoke"})).await?;
         recheck(hub, &owner.api, &id).await?;
         theirs.see(".toast", "Please reconnect Oldfield Antiques").await?;

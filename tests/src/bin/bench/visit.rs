@@ -1,7 +1,5 @@
 //! The page in a real browser, cold: when its largest part is painted, how much of it moves, and how long an event takes to be seen.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::Context as _;
 use harness::{Outcome, Screen, Stage, Tab, in_browser};
 use serde_json::json;
@@ -96,16 +94,10 @@ async fn events(stage: &Stage) -> Outcome {
                 requestAnimationFrame(() => gone = Date.now()))).observe(document.body, {{childList: true, subtree: true}})"
         );
         tab.eval(&gone).await?;
-        let before = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+        let before = jiff::Timestamp::now().as_millisecond();
         owner.api.delete(&format!("accounts/{id}")).await?;
-        let at = tab.until("gone").await?.as_f64().context("not seen")?;
-        #[allow(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            reason = "milliseconds"
-        )]
-        let took = (at - before as f64) as i64;
-        slowest = slowest.max(took);
+        let at = tab.until("gone").await?.as_i64().context("not seen")?;
+        slowest = slowest.max(at - before);
     }
     println!(
         "{:<44}{slowest:>11} ms{:>7} ms",
