@@ -238,30 +238,3 @@ async fn v1_redis_emptied_after_the_answer_and_tokens_killed_then_loses_nothing(
     })
     .await
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn r2_what_was_sent_is_not_sent_again_when_its_marker_died_with_redis_and_platforms() -> Outcome {
-    separate_processes_with(&LATER, async |hub, processes| {
-        let ids = old_accounts(hub, "x", &["ada"]).await?;
-        switch(hub, "x", "ada", json!({"kind": "hang"})).await?;
-        platforms_with(processes, "after_send:kill:1500").await?;
-        let redis = redis::Client::open(processes.redis())?
-            .get_multiplexed_async_connection()
-            .await?;
-        let asking = tokio::time::timeout(Duration::from_secs(1), token(hub, 0, &ids[0]));
-        let died = eventually("platforms dies with a call out", async || {
-            redis::cmd("FLUSHALL").exec_async(&mut redis.clone()).await?;
-            Ok((0..2).find(|replica| !processes.runs(&format!("platforms-{replica}"))))
-        });
-        let (_, died) = tokio::join!(asking, died);
-        died?;
-        platforms_with(processes, "").await?;
-        renewed_within(hub, 0, &ids[0], Duration::from_secs(90)).await?;
-        let calls = one_at_a_time(hub, "x", "ada").await?;
-        let at: Vec<_> = calls.iter().filter_map(|call| call["arrived_at_ms"].as_i64()).collect();
-        // The deadline is what makes it certain.
-        ensure!(at.len() == 2 && at[1] - at[0] >= 15_000, "{calls:?}");
-        Ok(())
-    })
-    .await
-}
