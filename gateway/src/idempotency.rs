@@ -99,6 +99,7 @@ async fn run(app: &App, viewer: Viewer, key: String, parts: Parts, body: Bytes, 
     let response = layers::write(app, &kept_parts, response).await;
     let (head, body) = response.into_parts();
     let Ok(body) = to_bytes(body, LARGEST_ANSWER).await else {
+        // The effect is there, so the key stays in progress until it lapses.
         tracing::error!("the answer of a request is too large");
         return Problem::new(Code::Internal, "something went wrong on our side").into_response();
     };

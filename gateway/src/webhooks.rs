@@ -141,14 +141,14 @@ fn confirm(app: &App, events: &[PlatformEvent]) -> Response {
 /// done, so a code of ours says that it was.
 async fn deletion(State(app): State<App>, Path(code): Path<String>) -> Response {
     if !is_issued(&app, &code) {
-        let unknown = "No request was ever confirmed with this code. Please follow the link that the platform shows.\n";
+        let unknown = "We do not know this code. Please follow the link that the platform shows.\n";
         return (StatusCode::NOT_FOUND, unknown).into_response();
     }
     format!("A request that was confirmed as {code} is done: the access that was given is removed, its tokens are destroyed.\n")
         .into_response()
 }
 
-/// True for a code that one of our gateways made.
+/// True for a code that one of our gateways made under the identity key of now: codes end with it.
 fn is_issued(app: &App, code: &str) -> bool {
     let Some((number, mark)) = code.split_at_checked(CODE_NUMBER) else {
         return false;

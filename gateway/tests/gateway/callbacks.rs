@@ -328,7 +328,7 @@ async fn f10_a_code_that_was_never_issued_is_not_told_that_anything_was_deleted(
     for never in [other.as_str(), &marked, "0123456789abcdef01234567", "x"] {
         let told = gateway.get(&format!("/webhooks/deletions/{never}")).send().await;
         assert_eq!(told.status, StatusCode::NOT_FOUND, "{never}");
-        assert!(told.body.starts_with("No request was ever confirmed"), "{}", told.body);
+        assert!(told.body.starts_with("We do not know this code"), "{}", told.body);
     }
     let told = gateway.get(&format!("/webhooks/deletions/{code}")).send().await;
     assert!(told.body.contains("is done"), "{}", told.body);

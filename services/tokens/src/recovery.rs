@@ -181,7 +181,7 @@ impl Engine {
     }
 
     /// Our own attempt whose answer did not come in time: it may have come since. After the deadline nobody sends it any more: one
-    /// that platforms has not heard of by then never was sent, and one whose call we saw end has nothing that still runs.
+    /// that no replica of platforms has heard of by then counts as never sent, and one whose call we saw end has nothing that still runs.
     async fn ask_again(&self, attempt: &Attempt) -> Result<Next, Error> {
         let _running = self.flights.run(&attempt.id);
         let stored = self.store.grant(&attempt.workspace_id, &attempt.grant_id).await?;

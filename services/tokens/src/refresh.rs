@@ -67,9 +67,9 @@ fn is_unsent(answers: &Answers) -> bool {
     matches!(answers.delivery(), Delivery::NotSent | Delivery::HeldBack)
 }
 
-fn silent(reason: &str) -> Answers {
+fn unanswered(delivery: Delivery, reason: &str) -> Answers {
     Answers {
-        delivery: Delivery::Unknown.into(),
+        delivery: delivery.into(),
         reason: reason.to_owned(),
         ..Answers::default()
     }
@@ -225,36 +225,33 @@ impl Engine {
             credential: Some(credential),
             send_before_ms: attempt.deadline_at_ms,
         };
-        let mut life = self.shared.life().await.ok();
+        let life = self.shared.life().await.ok();
         let mut arrived = false;
         loop {
             // After a broken call somebody may be at it or have its answer, whatever Redis knows.
-            let sought = if arrived {
-                Some(self.platforms.seek(request.clone(), patience).await)
-            } else {
-                None
-            };
-            let may_send = match sought {
-                None => true,
-                Some(Ok(found)) if !is_unsent(&found) => return found,
-                // All replicas say "not sent" of what none of them got, as of a call over a connection that was dying. They also
-                // say it when the marker was lost, with whoever made the call: then recovery asks again, after the deadline.
-                Some(Ok(_)) => {
-                    let now = self.shared.life().await.ok();
-                    if !traits.repeatable_refresh && (life.is_none() || life != now) {
-                        return silent("platforms does not know what became of the call");
+            let may_send = !arrived
+                || match self.platforms.seek(request.clone(), patience).await {
+                    Ok(found) if !is_unsent(&found) => return found,
+                    // All replicas say "not sent" of what none of them got, as of a call over a connection that was dying. They
+                    // also say it when the marker was lost, with whoever made the call: recovery waits for that.
+                    Ok(_) if !traits.repeatable_refresh && !self.is_remembered(life.as_deref()).await => {
+                        return unanswered(Delivery::Unknown, "platforms does not know what became of the call");
                     }
-                    (life, arrived) = (now, false);
-                    true
-                }
-                Some(Err(_)) => traits.repeatable_refresh,
-            };
+                    Ok(_) => true,
+                    Err(_) => traits.repeatable_refresh,
+                };
             if may_send {
                 let (asked, ()) = tokio::join!(
                     self.platforms.refresh(request.clone(), patience),
                     fault::hit(Point::AfterAsk)
                 );
                 match asked {
+                    // After a broken call "not sent" is what a replica says that has not heard of it: not good enough where a
+                    // refresh token is single use. Recovery asks again once the deadline has passed.
+                    Ok(mut answers) if is_unsent(&answers) && arrived && !traits.repeatable_refresh => {
+                        answers.set_delivery(Delivery::Unknown);
+                        return answers;
+                    }
                     Ok(answers) => {
                         // One call, and platforms saw its end.
                         if answers.delivery() == Delivery::Unknown && !arrived {
@@ -271,13 +268,15 @@ impl Engine {
             if Instant::now() >= give_up {
                 tracing::warn!(attempt = attempt.id, arrived, "platforms did not come back in time");
                 let delivery = if arrived { Delivery::Unknown } else { Delivery::NotSent };
-                return Answers {
-                    delivery: delivery.into(),
-                    ..silent("platforms was not reachable")
-                };
+                return unanswered(delivery, "platforms was not reachable");
             }
             tokio::time::sleep(Duration::from_millis(400)).await;
         }
+    }
+
+    /// Redis still has what it took since it was in this life. A marker that it never took is not noticed by this.
+    async fn is_remembered(&self, life: Option<&str>) -> bool {
+        life.is_some() && self.shared.life().await.ok().as_deref() == life
     }
 
     /// Stores the raw answer before anybody reads it, for as long as it takes: platforms keeps its copy meanwhile.

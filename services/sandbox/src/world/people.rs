@@ -298,24 +298,25 @@ pub(crate) fn pages() -> Vec<Page> {
             business_only: *person == "gus",
         });
     let many = (1..=CLEO_PAGES).map(|n| Page {
-        id: page_id(1000 + n as u64),
-        name: format!("Cleo's Client {n:03}"),
-        username: format!("cleoclient{n:03}"),
-        category: "Local Business",
-        roles: roles("cleo", &ALL_TASKS),
         instagram: (n == 1).then(|| "17841400000000003".to_owned()),
-        business_only: false,
+        ..local_business("cleo", page_id(1000 + n as u64), &format!("Cleo's Client {n:03}"))
     });
-    let hundreds = (1..=HANA_PAGES).map(|n| Page {
-        id: page_id(2000 + n as u64),
-        name: format!("Hana's Branch {n:03}"),
-        username: format!("hanabranch{n:03}"),
+    let hundreds =
+        (1..=HANA_PAGES).map(|n| local_business("hana", page_id(2000 + n as u64), &format!("Hana's Branch {n:03}")));
+    named.chain(many).chain(hundreds).collect()
+}
+
+/// One of the many Pages of a person who has all tasks on it.
+fn local_business(person: &str, id: String, name: &str) -> Page {
+    Page {
+        id,
+        name: name.to_owned(),
+        username: name.to_lowercase().replace("'s", "").replace(' ', ""),
         category: "Local Business",
-        roles: roles("hana", &ALL_TASKS),
+        roles: roles(person, &ALL_TASKS),
         instagram: None,
         business_only: false,
-    });
-    named.chain(many).chain(hundreds).collect()
+    }
 }
 
 pub(crate) fn businesses() -> Vec<Business> {

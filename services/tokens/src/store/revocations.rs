@@ -13,7 +13,8 @@ use crate::Error;
 use crate::model::{Refusal, Traits};
 use crate::vault::{Place, Vault};
 
-/// A lease whose statement began before the sign-in was written compares its own, earlier time with this: more than clocks differ.
+/// Keeps off a lease whose statement began before the sign-in was written. Longer than the clocks of two replicas differ; where
+/// they differ more, `spare` still sees that lease.
 const HOLD_MS: i64 = 5_000;
 /// A sign-in that nobody touched for so long holds nothing up.
 const SIGN_IN_MS: i64 = 120_000;
@@ -144,8 +145,8 @@ impl Store {
             .collect()
     }
 
-    /// A sign-in of the workspace has begun, nobody knows yet whose. False when access of a person is being ended now: the code is
-    /// not traded beside that. No lease slips in between: a later one finds the exchange, and one whose statement has begun
+    /// A sign-in of the workspace has begun, nobody knows yet whose. False when access of a person is being ended now, which
+    /// the code had better not be traded beside. No lease slips in between: a later one finds the exchange, and one whose statement has begun
     /// finds its row written here, or is seen.
     pub async fn hold_revocations(&self, workspace_id: &str, now: i64) -> Result<bool, Error> {
         retry(|| async {

@@ -148,23 +148,22 @@ async fn h6_a_call_that_was_seen_to_end_without_an_answer_is_tried_once_more_aft
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn h5_a_call_that_broke_and_surely_never_arrived_is_sent_again_at_once_and_weighs_nothing() {
+async fn h5_a_call_that_broke_and_was_never_sent_is_tried_again_once_its_deadline_makes_that_certain() {
     each(|hub| async move {
         let account = hub.connect("demo", "rotating", "ada").await.remove(0);
         hub.pass(3 * HOUR);
         hub.fake.truth().breaks = 1;
-        assert_eq!(hub.token(&account).await.unwrap().generation, 2);
-        assert_eq!((hub.count(UNKNOWN).await, hub.fake.calls()), (0, (1, 0)));
-        // The second one did not leave either: nothing is unknown, and a reader is served after a short pause.
-        hub.pass(3 * HOUR);
-        hub.fake.truth().breaks = 1;
         hub.fake.next(Act::NotSent);
         assert!(hub.token(&account).await.is_err());
-        assert_eq!((hub.count(UNKNOWN).await, hub.fake.calls()), (0, (1, 0)));
-        hub.pass(Duration::from_secs(11));
-        assert_eq!(hub.token(&account).await.unwrap().generation, 3);
-        let grant = hub.grant(&account).await;
-        assert_eq!((grant.failed_attempts, hub.fake.calls()), (0, (2, 0)));
+        assert_eq!((hub.count(UNKNOWN).await, hub.fake.calls()), (1, (0, 0)));
+        hub.pass(Duration::from_secs(45));
+        assert!(hub.token(&account).await.is_err());
+        assert_eq!(hub.count(UNKNOWN).await, 1, "it may still be sent");
+        let began = hub.clock.now_ms();
+        hub.pass(Duration::from_secs(16));
+        hub.swept(&account, |grant| grant.generation == 2).await;
+        assert!(hub.clock.now_ms() - began < 120_000, "it waited for the takeover");
+        assert_eq!(hub.fake.calls(), (1, 0));
     })
     .await;
 }

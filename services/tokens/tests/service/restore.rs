@@ -85,25 +85,26 @@ async fn r17_an_answer_that_the_backup_waited_for_is_tried_and_not_trusted() {
     .await;
 }
 
-/// Waits until the platform is being asked to end what was detached.
-async fn revoking(hub: &Hub) {
+/// All of Meta's accounts were detached, and the platform is being asked to end their access; it does once the gate is opened.
+async fn revoking(hub: &Hub) -> watch::Sender<bool> {
+    let (open, gate) = watch::channel(false);
+    hub.fake.truth().revoke_gate = Some(gate);
+    for account in hub.connect("demo", "shared", "meta").await {
+        detach(hub, &account).await;
+    }
     let running = "SELECT COUNT(*) FROM revocations WHERE state = 'queued' AND due_at_ms > created_at_ms";
     let patience = std::time::Instant::now() + Duration::from_secs(10);
     while hub.count(running).await == 0 {
         assert!(std::time::Instant::now() < patience, "nobody ends it");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    open
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_in_the_same_workspace_waits_until_the_former_access_is_ended() {
     each(|hub| async move {
-        let (open, gate) = watch::channel(false);
-        hub.fake.truth().revoke_gate = Some(gate);
-        for account in hub.connect("demo", "shared", "meta").await {
-            detach(&hub, &account).await;
-        }
-        revoking(&hub).await;
+        let open = revoking(&hub).await;
         let before = hub.fake.truth().exchanges;
         let (found, ()) = tokio::join!(hub.exchange("demo", "shared", "meta", "cs_back"), async {
             let begun = "SELECT COUNT(*) FROM exchanges WHERE session_id = 'cs_back'";
@@ -122,12 +123,7 @@ async fn a_sign_in_in_the_same_workspace_waits_until_the_former_access_is_ended(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_while_the_persons_grants_are_being_ended_is_not_attached_to_what_ends_with_them() {
     each(|hub| async move {
-        let (open, gate) = watch::channel(false);
-        hub.fake.truth().revoke_gate = Some(gate);
-        for account in hub.connect("demo", "shared", "meta").await {
-            detach(&hub, &account).await;
-        }
-        revoking(&hub).await;
+        let open = revoking(&hub).await;
         let patience = std::time::Instant::now() + Duration::from_secs(10);
         // In another workspace they come back before the platform has done it: their new token works, and will not for long.
         let early = hub.exchange("other", "shared", "meta", "cs_early").await;

@@ -11,7 +11,6 @@ mod load;
 mod loops;
 mod measure;
 mod refresh;
-mod visit;
 
 use std::time::Duration;
 
@@ -25,12 +24,11 @@ async fn main() -> anyhow::Result<()> {
         ["serve-platform", listen] => loops::serve_platform(listen.parse()?).await,
         ["serve-loops", listen] => loops::serve(listen.parse()?).await,
         ["serve-http", listen, grpc] => bare::serve_http(listen.parse()?, grpc).await,
-        ["page"] => visit::all().await,
         [] => Box::pin(measure::all(Duration::from_secs(5))).await,
         [seconds] => {
             let length = Duration::from_secs(seconds.parse().context("seconds per measurement")?);
             Box::pin(measure::all(length)).await
         }
-        _ => anyhow::bail!("usage: tests/bench [seconds per measurement | page]"),
+        _ => anyhow::bail!("usage: tests/bench [seconds per measurement]"),
     }
 }
