@@ -171,6 +171,13 @@ impl Hub {
         Ok(hub)
     }
 
+    /// A way to its Redis that can be closed, for members that are started with its URL.
+    pub async fn way_to_redis(&self) -> anyhow::Result<(Proxy, String)> {
+        let address = SocketAddr::from((self.addresses[0], 6380));
+        let way = Proxy::start(address, self.redis_address()).await?;
+        Ok((way, format!("redis://{address}")))
+    }
+
     /// Starts its Redis (again), empty.
     pub fn start_redis(&self) -> anyhow::Result<()> {
         let address = self.redis_address().ip().to_string();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use futures_util::future::try_join_all;
 use harness::{Cluster, Hub, Outcome, eventually, eventually_within, separate_processes};
+use proto::tokens::v1::{GrantState, InspectRequest};
 use serde_json::json;
 
 /// Ends one person's grant at the platform, and has the hub find out while `member` dies at a point.
@@ -25,7 +26,21 @@ async fn found_out_and_dies(hub: &Cluster, processes: &Hub, member: &str, faults
     .await?;
     processes.kill(&format!("{member}-0"))?;
     processes.start_member(member, 0)?;
-    processes.ready(member, 0).await
+    processes.ready(member, 0).await?;
+    // It may have died of an earlier change that came again, and before it was asked about this one.
+    eventually(&format!("{faults}: tokens knows"), async || {
+        let request = InspectRequest {
+            workspace_id: "bakery".to_owned(),
+            account_id: id.to_owned(),
+        };
+        let told = hub.tokens(0)?.inspect(request).await?.into_inner();
+        if told.grant.context("no grant")?.state() != GrantState::Active {
+            return Ok(Some(()));
+        }
+        owner.check(id).await?;
+        Ok(None)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

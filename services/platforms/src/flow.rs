@@ -32,7 +32,7 @@ fn answers(answers: Vec<RawAnswer>, delivery: Delivery, reason: &str) -> Answers
         answers,
         delivery: delivery.into(),
         reason: reason.to_owned(),
-        retry_after_ms: 0,
+        ..Answers::default()
     }
 }
 
@@ -142,7 +142,13 @@ async fn once(ctx: &Ctx, what: (On, &str), flight: &Flight, build: impl Fn() -> 
         held.retry_after_ms = 5_000;
         return held;
     }
-    flight.mark_sent().await;
+    if !flight.mark_sent().await {
+        drop(permit);
+        return Answers {
+            unmarked: true,
+            ..answers(Vec::new(), Delivery::HeldBack, "redis did not take the marker")
+        };
+    }
     let (mut got, class) = send(ctx, what, outgoing).await;
     if class == Some(ErrorClass::AppMisconfigured)
         && ctx.app.switch_secret()

@@ -42,6 +42,8 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(crate) struct Flight {
     receipts: Receipts,
     id: String,
+    /// A marker in this process alone does not do: should it die before Redis has it, nobody knows of the call.
+    pub(crate) needs_marker: bool,
 }
 
 /// Makes the call. Gets the answers that an owner who died had already kept.
@@ -137,6 +139,7 @@ impl Receipts {
             Flight {
                 receipts: self.clone(),
                 id: id.to_owned(),
+                needs_marker: false,
             },
             known.early,
         )
@@ -195,9 +198,9 @@ impl Flight {
         self.receipts.0.shelf.has_room()
     }
 
-    /// From here on the platform may have seen the call.
-    pub(crate) async fn mark_sent(&self) {
-        self.receipts.0.shelf.mark_sent(&self.id).await;
+    /// From here on the platform may have seen the call. False when it must not be sent: Redis did not take the marker.
+    pub(crate) async fn mark_sent(&self) -> bool {
+        self.receipts.0.shelf.mark_sent(&self.id).await || !self.needs_marker
     }
 
     /// Keeps the answers so far, for a flow that goes on with calls that may be repeated.

@@ -133,8 +133,11 @@ impl Service {
         let credential = request
             .credential
             .ok_or_else(|| Failure::invalid("/credential", "is missing"))?;
-        let before = request.send_before_ms;
-        let work: Work = Box::new(move |flight, _| Box::pin(flow::refresh(ctx, adapter, credential, before, flight)));
+        let (before, needs_marker) = (request.send_before_ms, request.needs_marker);
+        let work: Work = Box::new(move |mut flight, _| {
+            flight.needs_marker = needs_marker;
+            Box::pin(flow::refresh(ctx, adapter, credential, before, flight))
+        });
         Ok(self.receipts.once(&id, work).await)
     }
 

@@ -162,7 +162,15 @@ pub struct Flights(Arc<Mutex<State>>);
 struct State {
     flights: HashMap<String, CancellationToken>,
     attempts: HashSet<String>,
-    ended: HashSet<String>,
+    calls: HashMap<String, Call>,
+}
+
+/// What is known of the call of an attempt whose answer did not come.
+enum Call {
+    /// It broke, after it may have arrived. Redis was in this life when the call was marked there; `None` if it was not.
+    Broken(Option<String>),
+    /// It is over; nothing of it runs any more.
+    Ended,
 }
 
 /// A piece of work; it ends when it is dropped.
@@ -225,17 +233,30 @@ impl Flights {
 
     /// Notes that an attempt's call is over and brought no answer: nothing of it runs any more.
     pub fn end_call(&self, attempt_id: &str) {
-        self.state().ended.insert(attempt_id.to_owned());
+        self.state().calls.insert(attempt_id.to_owned(), Call::Ended);
+    }
+
+    /// Notes that an attempt's call broke, and the life of Redis that has its marker.
+    pub fn break_call(&self, attempt_id: &str, life: Option<String>) {
+        self.state().calls.insert(attempt_id.to_owned(), Call::Broken(life));
+    }
+
+    /// The life of Redis that had the marker of a call that broke; `None` when none broke.
+    pub fn life_of_broken(&self, attempt_id: &str) -> Option<Option<String>> {
+        match self.state().calls.get(attempt_id) {
+            Some(Call::Broken(life)) => Some(life.clone()),
+            _ => None,
+        }
     }
 
     /// Is an attempt's call known to be over?
     pub fn call_ended(&self, attempt_id: &str) -> bool {
-        self.state().ended.contains(attempt_id)
+        matches!(self.state().calls.get(attempt_id), Some(Call::Ended))
     }
 
     /// Forgets what was noted of an attempt's call.
     pub fn forget_call(&self, attempt_id: &str) {
-        self.state().ended.remove(attempt_id);
+        self.state().calls.remove(attempt_id);
     }
 
     /// Is a task of this process at this attempt?

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kit::clock::millis;
 use proto::platforms::v1::{Answers, RefreshRequest};
 
 use crate::Error;
@@ -182,13 +183,22 @@ impl Engine {
 
     /// Our own attempt whose answer did not come in time: it may have come since. After the deadline nobody sends it any more: one
     /// that no replica of platforms has heard of by then counts as never sent, and one whose call we saw end has nothing that still runs.
+    /// When what platforms would know of a broken call may be lost, the longest time of a call is waited as well.
     async fn ask_again(&self, attempt: &Attempt) -> Result<Next, Error> {
         let _running = self.flights.run(&attempt.id);
         let stored = self.store.grant(&attempt.workspace_id, &attempt.grant_id).await?;
         let Some(stored) = stored else { return Ok(Next::Done) };
-        let over = self.now() >= attempt.deadline_at_ms;
+        let forgotten = match self.flights.life_of_broken(&attempt.id) {
+            Some(life) => !self.is_remembered(life.as_deref()).await,
+            None => false,
+        };
+        let runs_on = if forgotten { millis(TOKEN_CALL) } else { 0 };
+        let over = self.now() >= attempt.deadline_at_ms.saturating_add(runs_on);
         match Box::pin(self.answered(attempt, &stored)).await? {
-            Found::Settled(next) => Ok(next),
+            Found::Settled(next) => {
+                self.flights.forget_call(&attempt.id);
+                Ok(next)
+            }
             found @ (Found::NotSent | Found::Ended) if over => Box::pin(self.carry_on(attempt, &stored, &found)).await,
             Found::NotSent | Found::Ended | Found::Silence | Found::Away => Ok(Next::Done),
         }
@@ -223,6 +233,7 @@ impl Engine {
             connector: stored.grant.connector.clone(),
             credential: Some(credential),
             send_before_ms: 0,
+            needs_marker: false,
         };
         // It may still be under way there; then this waits for it.
         self.platforms.seek(request, ASK).await

@@ -193,6 +193,9 @@ impl Engine {
             return Ok(Next::Done);
         }
         let answers = self.send(attempt, credential, &stored.grant, traits).await;
+        if answers.delivery() != Delivery::Unknown {
+            self.flights.forget_call(&attempt.id);
+        }
         fault::hit(Point::AfterAnswer).await;
         self.keep(attempt, &answers).await?;
         Box::pin(self.settle(attempt, &answers, traits)).await
@@ -219,13 +222,15 @@ impl Engine {
     async fn send(&self, attempt: &Attempt, credential: Credential, grant: &Grant, traits: &Traits) -> Answers {
         let patience = self.deadline() + Duration::from_secs(15);
         let give_up = Instant::now() + patience;
-        let request = RefreshRequest {
+        let mut request = RefreshRequest {
             attempt_id: attempt.id.clone(),
             connector: grant.connector.clone(),
             credential: Some(credential),
             send_before_ms: attempt.deadline_at_ms,
+            needs_marker: false,
         };
-        let life = self.shared.life().await.ok();
+        let mut life = self.shared.life().await.ok();
+        request.needs_marker = life.is_some() && !traits.repeatable_refresh;
         let mut arrived = false;
         loop {
             // After a broken call somebody may be at it or have its answer, whatever Redis knows.
@@ -246,6 +251,11 @@ impl Engine {
                     fault::hit(Point::AfterAsk)
                 );
                 match asked {
+                    // Without a marker, then; what becomes of the call is not to be learned from Redis any more.
+                    Ok(answers) if answers.unmarked => {
+                        (life, request.needs_marker) = (None, false);
+                        continue;
+                    }
                     // After a broken call "not sent" is what a replica says that has not heard of it: not good enough where a
                     // refresh token is single use. Recovery asks again once the deadline has passed.
                     Ok(mut answers) if is_unsent(&answers) && arrived && !traits.repeatable_refresh => {
@@ -261,6 +271,9 @@ impl Engine {
                     }
                     Err(broken) => {
                         arrived |= broken.arrived;
+                        if arrived {
+                            self.flights.break_call(&attempt.id, life.clone());
+                        }
                         tracing::debug!(attempt = attempt.id, arrived, error = %broken.error, "a call to platforms broke");
                     }
                 }
@@ -274,8 +287,8 @@ impl Engine {
         }
     }
 
-    /// Redis still has what it took since it was in this life. A marker that it never took is not noticed by this.
-    async fn is_remembered(&self, life: Option<&str>) -> bool {
+    /// Redis still has what it took since it was in this life: `None` when it took nothing.
+    pub(crate) async fn is_remembered(&self, life: Option<&str>) -> bool {
         life.is_some() && self.shared.life().await.ok().as_deref() == life
     }
 

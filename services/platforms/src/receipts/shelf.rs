@@ -151,10 +151,11 @@ impl Shelf {
         }
     }
 
-    pub(super) async fn mark_sent(&self, id: &str) {
+    /// True when Redis has the marker as well.
+    pub(super) async fn mark_sent(&self, id: &str) -> bool {
         let key = Kind::Sent.key(id);
         self.keep(&key, vec![1]);
-        self.share(&key, &[1]).await;
+        self.share(&key, &[1]).await
     }
 
     fn keep(&self, key: &str, value: Vec<u8>) {
@@ -162,15 +163,18 @@ impl Shelf {
         self.copies.keep(key, value, end);
     }
 
-    async fn share(&self, key: &str, value: &[u8]) {
-        if self.shared.put(key, value, KEPT).await.is_err() {
-            tracing::warn!("an answer is kept in memory alone: redis did not take it");
+    /// True when Redis took it.
+    async fn share(&self, key: &str, value: &[u8]) -> bool {
+        let taken = self.shared.put(key, value, KEPT).await.is_ok();
+        if !taken {
+            tracing::warn!("kept in memory alone: redis did not take it");
         } else if self.copies.get(key).is_some() {
             self.copies.is_shared(key, true);
         } else {
             // It was acknowledged meanwhile.
             let _ = self.shared.remove(key).await;
         }
+        taken
     }
 
     pub(super) async fn remove(&self, kind: Kind, id: &str) {

@@ -115,6 +115,7 @@ async fn a_call_whose_owner_died_after_sending_is_unknown_until_acknowledged() {
     Flight {
         receipts: replica(&shared),
         id: "att_1".into(),
+        needs_marker: true,
     }
     .mark_sent()
     .await;
@@ -130,6 +131,7 @@ async fn an_exchange_whose_owner_died_goes_on_after_its_first_answer() {
     let flight = Flight {
         receipts: replica(&shared),
         id: "ses_1".into(),
+        needs_marker: false,
     };
     flight.mark_sent().await;
     flight.keep_early(&answered("code")).await;

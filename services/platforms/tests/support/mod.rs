@@ -241,6 +241,7 @@ impl World {
             connector: connector.into(),
             credential: Some(credential.clone()),
             send_before_ms: 0,
+            needs_marker: false,
         };
         self.platforms
             .clone()

@@ -169,6 +169,41 @@ async fn h5_a_call_that_broke_and_was_never_sent_is_tried_again_once_its_deadlin
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r2_a_call_that_was_made_without_a_marker_and_broke_is_not_repeated_while_it_may_run() {
+    each(|hub| async move {
+        let account = hub.connect("demo", "rotating", "ada").await.remove(0);
+        hub.pass(3 * HOUR);
+        hub.fake.truth().unmarked = 1;
+        hub.fake.truth().breaks = 1;
+        assert!(hub.token(&account).await.is_err());
+        assert_eq!((hub.count(UNKNOWN).await, hub.fake.calls()), (1, (0, 0)));
+        // Past the deadline; a call that was sent just before it lasts up to another ninety seconds.
+        for _ in 0..9 {
+            hub.pass(Duration::from_secs(16));
+            assert!(hub.token(&account).await.is_err());
+        }
+        assert_eq!((hub.count(UNKNOWN).await, hub.fake.calls()), (1, (0, 0)));
+        hub.pass(Duration::from_secs(16));
+        hub.swept(&account, |grant| grant.generation == 2).await;
+        assert_eq!(hub.fake.calls(), (1, 0));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v1_a_call_whose_marker_redis_does_not_take_is_made_all_the_same() {
+    each(|hub| async move {
+        let account = hub.connect("demo", "rotating", "ada").await.remove(0);
+        hub.pass(3 * HOUR);
+        hub.fake.truth().unmarked = 1;
+        assert!(hub.token(&account).await.is_ok());
+        assert_eq!(hub.fake.truth().unmarked, 0, "it was not asked for a marker");
+        assert_eq!(hub.fake.calls(), (1, 0));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn h16_a_permission_that_an_inspection_lacks_refreshes_nothing_and_ends_nothing() {
     each(|hub| async move {
         let account = hub.connect("demo", "rotating", "ada").await.remove(0);

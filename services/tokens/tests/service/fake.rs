@@ -57,6 +57,8 @@ pub(crate) struct Truth {
     pub(crate) reads_fail: bool,
     /// So many calls for a refresh break before platforms has taken anything in.
     pub(crate) breaks: usize,
+    /// So many calls that need a marker are held back for want of one.
+    pub(crate) unmarked: usize,
     /// So many calls for a refresh break once it is under way.
     pub(crate) cuts: usize,
     /// Revocations wait for this to be opened; then all tokens of the user end that there are.
@@ -328,6 +330,17 @@ impl PlatformsService for Fake {
             std::future::pending::<()>().await;
         }
         let id = message.attempt_id;
+        if message.needs_marker
+            && let Some(left) = { self.truth().unmarked.checked_sub(1) }
+        {
+            self.truth().unmarked = left;
+            let answers = Answers {
+                delivery: Delivery::HeldBack.into(),
+                unmarked: true,
+                ..Answers::default()
+            };
+            return Ok(Response::new(RefreshResponse { answers: Some(answers) }));
+        }
         if let Some(left) = { self.truth().breaks.checked_sub(1) } {
             self.truth().breaks = left;
             return Err(Status::unavailable("broken"));
