@@ -1,7 +1,7 @@
 //! `GET …/events`: live changes of a workspace as server-sent events.
 //!
 //! Every message has `id`, `event` (the type) and JSON `data` of [`view::EventView`]'s shape. The stream reads from accounts, so
-//! a client that comes back with `Last-Event-ID` misses nothing that is kept, and is told `sync.required` where something is
+//! a client that comes back with `Last-Event-ID`, or begins with `after`, misses nothing that is kept, and is told `sync.required` where something is
 //! not. Who is signed out, or loses the workspace or their role, is told so within a minute by `stream.closed` with its reason, and
 //! the stream ends. An open stream is what "the app is open" means: it asks for a check at once and then hourly.
 
@@ -16,11 +16,13 @@ use http::{HeaderMap, HeaderValue, header};
 use kit::{Code, Failure};
 use proto::accounts::v1::watch_events_response::Item;
 use proto::accounts::v1::{CheckHealthRequest, CheckTrigger, WatchEventsRequest, WatchEventsResponse};
+use serde::Deserialize;
 use tokio::time::Instant;
 use tonic::Streaming;
+use utoipa::IntoParams;
 
-use crate::api::Path;
 use crate::api::path::InWorkspace;
+use crate::api::{Path, Query};
 use crate::auth::browser::CONFIRMED;
 use crate::places::Place;
 use crate::problem::Problem;
@@ -37,17 +39,28 @@ pub(crate) fn is_stream(path: &str) -> bool {
     path.starts_with("/api/") && path.ends_with("/events")
 }
 
+/// Where a stream begins.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Begin {
+    /// Begin after this event, for a browser that cannot send a header at first. `Last-Event-ID` goes before it.
+    #[param(required = false)]
+    after: Option<u64>,
+}
+
 /// Live changes. `Last-Event-ID` goes on after an event; `sync.required` says to read everything anew, `stream.closed` why it ended.
 #[utoipa::path(get, path = "/workspaces/{workspace_id}/events", tag = "events",
-    params(InWorkspace, ("Last-Event-ID" = Option<i64>, Header, description = "The last event that was seen")),
+    params(InWorkspace, Begin, ("Last-Event-ID" = Option<i64>, Header, description = "The last event that was seen")),
     responses((status = 200, body = EventView, content_type = "text/event-stream")))]
 pub(crate) async fn stream(
     State(app): State<App>,
     viewer: Viewer,
     Path(path): Path<InWorkspace>,
+    Query(begin): Query<Begin>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let after_id = last_event_id(&headers)?;
+    let begin = begin.after.map(|after| i64::try_from(after).unwrap_or(i64::MAX));
+    let after_id = last_event_id(&headers)?.or(begin);
     let Some(place) = app.streams.enter(viewer.person.user_id.clone()) else {
         let failure = Failure::new(Code::RateLimited, "too many live streams are open; close one");
         return Err(failure.retry_after(Duration::from_secs(5)).into());

@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -40,16 +40,25 @@ impl Api {
         if let Some(id) = after {
             request = request.header("Last-Event-ID", id);
         }
-        let answer = request.send().await?;
-        ensure!(answer.status().is_success(), "events: {}", answer.status());
-        Ok(Events {
-            stream: answer.bytes_stream().boxed(),
-            read: String::new(),
-        })
+        Events::open(request).await
+    }
+
+    /// Opens the stream behind an event as a page does at first, which cannot send a header.
+    pub async fn events_begun(&self, after: &str) -> anyhow::Result<Events> {
+        Events::open(self.request(Method::GET, &format!("events?after={after}"))).await
     }
 }
 
 impl Events {
+    async fn open(request: RequestBuilder) -> anyhow::Result<Self> {
+        let answer = request.send().await?;
+        ensure!(answer.status().is_success(), "events: {}", answer.status());
+        Ok(Self {
+            stream: answer.bytes_stream().boxed(),
+            read: String::new(),
+        })
+    }
+
     /// The next event of any kind; heartbeats are passed over.
     pub async fn next(&mut self) -> anyhow::Result<Event> {
         loop {

@@ -18,8 +18,16 @@ async fn a_change_made_through_one_gateway_is_told_by_the_other() -> Outcome {
         // Resuming behind an event tells everything since, and nothing twice.
         let mut resumed = hub.owner("bakery").events(Some(&event.id)).await?;
         hub.owner_elsewhere("bakery").delete(&format!("accounts/{id}")).await?;
-        let seen = resumed.until("account.disconnected").await?;
-        ensure!(seen.iter().all(|one| one.id != event.id), "told twice: {seen:?}");
+        let mut begun = hub.owner("bakery").events_begun(&event.id).await?;
+        for stream in [&mut resumed, &mut begun] {
+            let seen = stream.until("account.disconnected").await?;
+            ensure!(seen.iter().all(|one| one.id != event.id), "told twice: {seen:?}");
+        }
+        let refused = hub.owner("bakery").get("events?after=-1").await?;
+        ensure!(
+            refused.status == 422 && refused.body["errors"][0]["pointer"] == "/after",
+            "{refused:?}"
+        );
         Ok(())
     })
     .await

@@ -1,6 +1,7 @@
 // @ts-check
-// <sz-events>: what happens in the workspace, live. One stream per browser however many tabs: the tab that holds the lock
-// reads it and tells the others. Closed when the page is hidden, so that it may go to the back/forward cache.
+// <sz-events>: what happens in the workspace, live, from where this page was made. One stream per browser however many tabs:
+// the tab that holds the lock reads it and tells the others. Closed when the page is hidden, so that it may go to the
+// back/forward cache.
 
 import { all } from "./sync.js";
 
@@ -10,9 +11,14 @@ const TYPES = [
   "account.disconnected", "check.started", "check.completed", "connect_session.updated", "entitlements.changed",
   "platform.status_changed", "notification.created", "sync.required", "stream.closed",
 ];
+/** So many events are told again to a tab that comes later. */
+const KEPT = 200;
+const SYNC = { type: "sync.required", id: null };
 
 class Events extends HTMLElement {
   connectedCallback() {
+    /** The last event that this page knows; `null` = it knows of none, not even where they begin. @type {number | null} */
+    this.last = this.dataset.after ? Number(this.dataset.after) : null;
     this.start();
     addEventListener("pagehide", () => this.stop());
     addEventListener("pageshow", (event) => {
@@ -25,7 +31,8 @@ class Events extends HTMLElement {
   start() {
     const name = `sz-events:${this.dataset.workspace}`;
     this.channel = new BroadcastChannel(name);
-    this.channel.onmessage = (message) => this.deliver(message.data);
+    this.channel.onmessage = (message) => this.hear(message.data);
+    this.channel.postMessage({ since: this.last });
     this.ended = new AbortController();
     if (!navigator.locks) return this.lead();
     navigator.locks.request(name, { signal: this.ended.signal }, () => this.lead()).catch(() => {});
@@ -34,6 +41,7 @@ class Events extends HTMLElement {
   stop() {
     this.ended?.abort();
     this.source?.close();
+    this.source = undefined;
     this.release?.();
     this.channel?.close();
   }
@@ -41,13 +49,19 @@ class Events extends HTMLElement {
   /** Reads the stream until this page goes away. */
   lead() {
     if (this.ended?.signal.aborted) return;
-    const source = new EventSource(`/api/v1/workspaces/${this.dataset.workspace}/events`);
+    const after = this.last === null ? "" : `?after=${this.last}`;
+    const source = new EventSource(`/api/v1/workspaces/${this.dataset.workspace}/events${after}`);
     this.source = source;
+    /** Everything after this one is told to all tabs. */
+    this.from = this.last ?? Infinity;
+    /** @type {any[]} */
+    this.told = [];
+    this.channel?.postMessage({ from: this.from });
     let opened = 0;
     source.onopen = () => {
       document.dispatchEvent(new CustomEvent("sz:online"));
-      // What happened between the page and the stream; a later gap is told by `sync.required`.
-      if (opened++ === 0) this.tell({ type: "sync.required", id: null });
+      // Where the page could not say from where, what happened between it and the stream; a gap is told by `sync.required`.
+      if (opened++ === 0 && after === "") this.tell(SYNC);
     };
     source.onerror = () => document.dispatchEvent(new CustomEvent("sz:offline"));
     for (const type of TYPES) {
@@ -56,14 +70,30 @@ class Events extends HTMLElement {
     return new Promise((resolve) => (this.release = () => resolve(undefined)));
   }
 
+  /** From another tab: an event, where a new one begins to tell, or since when one that was just opened knows nothing. @param {any} message */
+  hear(message) {
+    if (message.type) return this.deliver(message);
+    if (message.from !== undefined && (this.last === null || this.last < message.from)) return this.deliver(SYNC);
+    if (message.since === undefined || !this.source || !this.told) return;
+    if (message.since === null || message.since < (this.from ?? Infinity)) this.channel?.postMessage({ from: this.from });
+    for (const event of this.told) this.channel?.postMessage(event);
+  }
+
   /** @param {any} event */
   tell(event) {
     this.channel?.postMessage(event);
+    if (event.id !== null) this.told?.push(event);
+    if (this.told && this.told.length > KEPT) this.from = this.told.shift().id;
     this.deliver(event);
   }
 
   /** @param {any} event */
   deliver(event) {
+    if (event.id !== null) {
+      // The number of a `sync.required` is where to go on, whatever was before.
+      if (event.type !== SYNC.type && this.last !== null && event.id <= this.last) return;
+      this.last = event.id;
+    }
     // Signed out, or somebody else in here now: what is shown is not theirs any more.
     if (event.type === "stream.closed" && event.data.reason !== "unavailable") return location.reload();
     document.dispatchEvent(new CustomEvent("sz:event", { detail: event }));

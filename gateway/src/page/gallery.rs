@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
+use kit::Role;
 use proto::accounts::v1::ListRecentPostsResponse;
 use proto::platforms::v1::Scope;
 use serde::Deserialize;
@@ -17,7 +18,7 @@ use super::question::Question;
 use super::reader::Reader;
 use super::shell::{Facts, Shell};
 use super::texts::Texts;
-use super::tiles::{self, Tile};
+use super::tiles::{self, Limit, Tile};
 use super::{connect, html, samples};
 use crate::problem::Problem;
 use crate::state::App;
@@ -46,6 +47,17 @@ struct States {
 #[template(path = "parts/tiles.html")]
 struct Tiles {
     t: &'static Texts,
+    tiles: Vec<Tile>,
+}
+
+#[derive(Template)]
+#[template(
+    source = "{% include \"parts/limit.html\" %}{% include \"parts/tiles.html\" %}",
+    ext = "html"
+)]
+struct Full {
+    t: &'static Texts,
+    limit: Limit,
     tiles: Vec<Tile>,
 }
 
@@ -92,25 +104,23 @@ pub(crate) async fn show(State(app): State<App>, reader: Reader, Query(ask): Que
 impl Page {
     /// The gallery.
     pub(crate) fn of(facts: &Facts, reader: &Reader) -> Result<Self, Problem> {
-        let now = reader.calendar.now_ms;
-        let accounts: Vec<_> = samples::accounts(now)
-            .iter()
-            .map(|one| view::account(one, &reader.lens))
-            .collect();
+        let accounts = accounts_of(reader);
+        let member = reader.clone().acting(Role::Member);
+        let tiles = |reader: &Reader| Tiles {
+            t: reader.t,
+            tiles: tiles::tiles(facts, reader),
+        };
         let sections = [
             ("Banner", banner(&accounts, reader)),
             ("Cards", cards(&accounts, reader)),
+            ("Being checked, and just fixed", moving(&accounts, reader)),
             ("Waiting, offline, toasts, empty", States { t: reader.t }.render()),
             ("Details, amber", panel(&accounts, 0, "a", reader)),
             ("Details, healthy", panel(&accounts, 7, "b", reader)),
-            (
-                "Platforms",
-                Tiles {
-                    t: reader.t,
-                    tiles: tiles::tiles(facts, reader),
-                }
-                .render(),
-            ),
+            ("Platforms", tiles(reader).render()),
+            ("Platforms, the plan is full", full(facts, reader)),
+            ("For members", cards(&again(&accounts_of(&member)[6..8], "m"), &member)),
+            ("Platforms for members", tiles(&member).render()),
             ("Questions", questions(facts, reader)),
             ("Messages", notes(reader)),
         ];
@@ -139,6 +149,43 @@ fn banner(accounts: &[AccountView], reader: &Reader) -> askama::Result<String> {
         unread_notifications: 0,
     };
     Banner::of(accounts, Some(&summary), reader).map_or(Ok(String::new()), |banner| BannerHtml { banner }.render())
+}
+
+fn accounts_of(reader: &Reader) -> Vec<AccountView> {
+    samples::accounts(reader.calendar.now_ms)
+        .iter()
+        .map(|one| view::account(one, &reader.lens))
+        .collect()
+}
+
+/// The same once more on this page, so under other ids.
+fn again(accounts: &[AccountView], suffix: &str) -> Vec<AccountView> {
+    let mut accounts = accounts.to_vec();
+    for account in &mut accounts {
+        account.id += suffix;
+    }
+    accounts
+}
+
+/// An amber and a healthy card while they are checked, and one that was mended a moment ago.
+fn moving(accounts: &[AccountView], reader: &Reader) -> askama::Result<String> {
+    let checked = cards(&again(&accounts[6..8], "c"), reader)?.replace("<article ", "<article data-checking ");
+    let fixed = cards(&again(&accounts[8..9], "f"), reader)?.replace("class=\"card\"", "class=\"card fixed\"");
+    Ok(checked.replace("</ul>", "") + fixed.trim_start_matches("<ul class=\"cards\">"))
+}
+
+fn full(facts: &Facts, reader: &Reader) -> askama::Result<String> {
+    let mut tiles = tiles::tiles(facts, reader);
+    for tile in tiles.iter_mut().filter(|tile| tile.state == "available") {
+        tile.state = "full";
+    }
+    let limit = Limit::of(1, 1, "Free", reader);
+    Full {
+        t: reader.t,
+        limit,
+        tiles,
+    }
+    .render()
 }
 
 fn cards(accounts: &[AccountView], reader: &Reader) -> askama::Result<String> {

@@ -163,7 +163,8 @@ async fn page(app: &App, reader: &Reader, ask: Ask) -> Result<Response, Problem>
         opened(app, reader, &ask),
         notes(app, reader, &ask),
     );
-    let (accounts, next_cursor) = listed?;
+    let (accounts, next_cursor, version) = listed?;
+    let facts = facts.beside(version);
     let mut notes = notes;
     let panel = match panel {
         Ok(panel) => panel,
@@ -203,7 +204,7 @@ pub(crate) async fn refresh(State(app): State<App>, reader: Reader) -> Result<Re
     Ok(Redirect::to(&format!("/connections?did={did}")).into_response())
 }
 
-async fn accounts(app: &App, reader: &Reader, ask: &Ask) -> Result<(Vec<AccountView>, String), Problem> {
+async fn accounts(app: &App, reader: &Reader, ask: &Ask) -> Result<(Vec<AccountView>, String, i64), Problem> {
     let request = ListAccountsRequest {
         workspace_id: reader.workspace(),
         status: ask.status.clone(),
@@ -225,6 +226,7 @@ async fn accounts(app: &App, reader: &Reader, ask: &Ask) -> Result<(Vec<AccountV
             .map(|one| view::account(one, &reader.lens))
             .collect(),
         answer.next_cursor,
+        answer.version,
     ))
 }
 

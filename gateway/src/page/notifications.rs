@@ -70,11 +70,12 @@ pub(crate) async fn show(State(app): State<App>, reader: Reader, Query(ask): Que
         cursor: ask.cursor,
     };
     let mut accounts = app.accounts();
-    let (listed, facts) = tokio::join!(
-        accounts.list_notifications(reader.context.request(request)),
-        Facts::load(&app, &reader)
-    );
-    let listed = listed?.into_inner();
+    // The frame says from which event on the page has to be told: the list comes after it.
+    let facts = Facts::load(&app, &reader).await;
+    let listed = accounts
+        .list_notifications(reader.context.request(request))
+        .await?
+        .into_inner();
     let found = listed
         .notifications
         .iter()

@@ -90,6 +90,7 @@ pub(crate) async fn show(State(app): State<App>, reader: Reader, Query(ask): Que
         note
     );
     let listed = listed?.into_inner();
+    let facts = facts.beside(listed.version);
     let seen: Vec<_> = listed
         .accounts
         .iter()

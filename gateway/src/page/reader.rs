@@ -82,6 +82,13 @@ impl Reader {
         self
     }
 
+    /// The same reader in another role.
+    pub(crate) fn acting(mut self, role: Role) -> Self {
+        self.person.role = role;
+        self.lens.role = role;
+        self
+    }
+
     /// Everything about the reader that shows on a page. A field that is added here has to be looked at there.
     pub(crate) fn key(&self) -> Key {
         let Self {

@@ -14,6 +14,8 @@ use crate::view::{self, EntitlementsView, Locale, SummaryView};
 #[derive(Clone, Default)]
 pub(crate) struct Facts {
     pub(crate) summary: Option<SummaryView>,
+    /// The workspace's last event that the summary knows.
+    pub(crate) version: Option<i64>,
     pub(crate) entitlements: Option<EntitlementsView>,
 }
 
@@ -29,9 +31,19 @@ impl Facts {
             entitlements.get_workspace(reader.context.request(GetWorkspaceRequest { workspace_id })),
         );
         let workspace = workspace.ok().and_then(|answer| answer.into_inner().workspace);
+        let summary = summary.ok().map(tonic::Response::into_inner);
         Self {
-            summary: summary.ok().map(|answer| view::summary(answer.get_ref())),
+            version: summary.as_ref().map(|summary| summary.version),
+            summary: summary.as_ref().map(view::summary),
             entitlements: workspace.map(|workspace| view::entitlements(&workspace)),
+        }
+    }
+
+    /// Together with a list that knows events up to this one.
+    pub(crate) fn beside(self, version: i64) -> Self {
+        Self {
+            version: self.version.map(|own| own.min(version)),
+            ..self
         }
     }
 }
@@ -60,6 +72,8 @@ pub(crate) struct Shell {
     pub(crate) path: String,
     pub(crate) timezone: String,
     pub(crate) workspace_id: String,
+    /// The last event that the page shows; empty when accounts could not be asked.
+    pub(crate) after: String,
     pub(crate) workspace_initials: String,
     pub(crate) person_name: String,
     pub(crate) person_initials: String,
@@ -103,6 +117,7 @@ impl Shell {
             path: reader.path.clone(),
             timezone: reader.timezone.clone(),
             workspace_id: reader.workspace(),
+            after: facts.version.map_or_else(String::new, |version| version.to_string()),
             workspace_initials: initials(&reader.person.workspace_id),
             person_initials: initials(name),
             person_name: name.clone(),

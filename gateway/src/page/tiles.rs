@@ -26,6 +26,8 @@ pub(crate) struct Tile {
 pub(crate) struct Limit {
     pub(crate) text: String,
     pub(crate) used: String,
+    /// Where a reader who may change the plan does so.
+    pub(crate) plans: Option<String>,
 }
 
 /// "1 of 1 accounts used"; nothing without a limit.
@@ -39,10 +41,17 @@ pub(crate) fn used(facts: &Facts, reader: &Reader) -> Option<String> {
 pub(crate) fn limit(facts: &Facts, reader: &Reader) -> Option<Limit> {
     let entitlements = facts.entitlements.as_ref()?;
     let (used, max) = (entitlements.accounts.used, entitlements.accounts.max?);
-    (used >= max).then(|| Limit {
-        text: (reader.t.plan.limit_reached)(max, &entitlements.plan_title),
-        used: (reader.t.list.used_on)(used, max, &entitlements.plan_title),
-    })
+    (used >= max).then(|| Limit::of(used, max, &entitlements.plan_title, reader))
+}
+
+impl Limit {
+    pub(crate) fn of(used: i64, max: i64, plan: &str, reader: &Reader) -> Self {
+        Self {
+            text: (reader.t.plan.limit_reached)(max, plan),
+            used: (reader.t.list.used_on)(used, max, plan),
+            plans: reader.owns().then(|| reader.lens.links.billing()),
+        }
+    }
 }
 
 /// Tiles in the catalogue's order, those of the plan first.

@@ -1,14 +1,12 @@
 //! Every page and state on both screens, in light and dark: axe finds nothing, and a picture of each is in `target/browser` for
-//! people to look at. In `numbers.txt` beside them is what the page feels like here: largest paint, shifts of layout, and
-//! the time from an event to its paint.
-
-use std::fmt::Write as _;
+//! people to look at. In `as-it-is.txt` and `throttled.txt` beside them is what the page feels like on this machine, and on a
+//! slower one far away: largest paint, shifts of layout, and the time from an event to its paint.
 
 use anyhow::ensure;
 use harness::{Outcome, Screen, Stage, Tab, in_browser};
 use serde_json::json;
 
-use super::steps::{amber_page, on_card, recheck, schedule};
+use super::steps::{amber_page, live, on_card, recheck, schedule};
 
 const WATCH: &str = r"
     window.largest = 0; window.moved = 0;
@@ -147,42 +145,48 @@ async fn c64_axe_finds_nothing_on_a_phone_in_dark() -> Outcome {
     everything(Screen::Phone, "dark").await
 }
 
+/// What one page is like: largest paint, shift of layout, time from an event to its paint.
+async fn feel(stage: &Stage, amber: &str, screen: Screen, throttled: bool) -> Outcome {
+    let owner = stage.owner("agency").await?;
+    let page = owner.tab(screen).await?;
+    page.before(WATCH).await?;
+    if throttled {
+        page.throttle().await?;
+    }
+    page.goto("/connections").await?;
+    page.see(&on_card(amber, ".status"), "Needs reconnect").await?;
+    live(&page).await?;
+    let seen = page.until("window.largest && [Math.round(largest), moved]").await?;
+    ensure!(seen[1].as_f64().is_some_and(|moved| moved < 0.02), "{seen}");
+    let connect = json!({"intent": "reconnect", "account_ids": [amber]});
+    let consent = harness::Consent::of("enid");
+    let (api, sandbox) = (&owner.api, &stage.hub.sandbox);
+    api.connect_with(sandbox, "facebook", &connect, &consent).await?;
+    page.gone(".card.amber", "").await?;
+    sandbox
+        .act("facebook", "enid", json!({"kind": "password_changed"}))
+        .await?;
+    recheck(&stage.hub, api, amber).await?;
+    let painted = page.until("window.painted").await?;
+    let picture = page
+        .photograph(&format!("{screen:?}-light/attention").to_lowercase())
+        .await?;
+    let numbers = format!(
+        "largest paint {} ms, layout shift {}, event to paint {painted:.0} ms\n",
+        seen[0], seen[1]
+    );
+    let file = if throttled { "throttled.txt" } else { "as-it-is.txt" };
+    Ok(std::fs::write(picture.with_file_name(file), numbers)?)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_page_feels_like_is_measured() -> Outcome {
     in_browser(async |stage| {
         let amber = furnish(stage).await?;
-        let owner = stage.owner("agency").await?;
-        let mut numbers = String::new();
         for screen in Screen::ALL {
-            let page = owner.tab(screen).await?;
-            page.before(WATCH).await?;
-            page.goto("/connections").await?;
-            page.see(&on_card(&amber, ".status"), "Needs reconnect").await?;
-            let seen = page.until("window.largest && [Math.round(largest), moved]").await?;
-            ensure!(seen[1].as_f64().is_some_and(|moved| moved < 0.02), "{seen}");
-            let connect = json!({"intent": "reconnect", "account_ids": [amber]});
-            let consent = harness::Consent::of("enid");
-            owner
-                .api
-                .connect_with(&stage.hub.sandbox, "facebook", &connect, &consent)
-                .await?;
-            page.gone(".card.amber", "").await?;
-            stage
-                .hub
-                .sandbox
-                .act("facebook", "enid", json!({"kind": "password_changed"}))
-                .await?;
-            recheck(&stage.hub, &owner.api, &amber).await?;
-            let painted = page.until("window.painted").await?;
-            writeln!(
-                numbers,
-                "{screen:?}: largest paint {} ms, layout shift {}, event to paint {painted:.0} ms",
-                seen[0], seen[1]
-            )?;
-            let picture = page
-                .photograph(&format!("{screen:?}-light/attention").to_lowercase())
-                .await?;
-            std::fs::write(picture.with_file_name("numbers.txt"), &numbers)?;
+            for throttled in [false, true] {
+                feel(stage, &amber, screen, throttled).await?;
+            }
         }
         Ok(())
     })

@@ -67,6 +67,47 @@ async fn c15_c16_c20_a_refresh_is_told_live_once_in_every_tab_and_the_card_stays
     .await
 }
 
+/// Lets no tab read the stream until `go()`.
+const NO_STREAM_YET: &str = r"
+    const request = navigator.locks.request.bind(navigator.locks);
+    navigator.locks.request = (...all) => new Promise((go) => (window.go = go)).then(() => request(...all));
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c20_what_happened_between_a_page_and_its_stream_is_told_too() -> Outcome {
+    in_browser(async |stage| {
+        let hub = &stage.hub;
+        let id = short_lived_page(hub, &hub.owner("antiques")).await?;
+        let owner = stage.owner("antiques").await?;
+        let first = owner.tab(Screen::Desk).await?;
+        first.before(ALL_TOASTS).await?;
+        first.before(NO_STREAM_YET).await?;
+        first.goto("/connections").await?;
+        first.until("!!window.go").await?;
+        next_refresh(hub, &owner.api, &id).await?;
+        first.eval("go()").await?;
+        first
+            .see(".toast", "Access token refreshed for Oldfield Antiques")
+            .await?;
+        // A tab that was away for a moment hears it from the one that reads for all, and that one not again.
+        let second = owner.tab(Screen::Desk).await?;
+        second.before(ALL_TOASTS).await?;
+        second.goto("/overview").await?;
+        live(&second).await?;
+        second.eval("document.querySelector('sz-events').stop()").await?;
+        next_refresh(hub, &owner.api, &id).await?;
+        first.until("toasts.length === 2").await?;
+        ensure!(said(&second).await?.is_empty(), "it was not away");
+        second.eval("document.querySelector('sz-events').start()").await?;
+        second
+            .see(".toast", "Access token refreshed for Oldfield Antiques")
+            .await?;
+        ensure!(said(&second).await?.len() == 1 && said(&first).await?.len() == 2);
+        Ok(())
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn c17_after_three_failed_attempts_it_asks_to_reconnect_and_the_first_two_leave_it_green() -> Outcome {
     in_browser(async |stage| {

@@ -197,6 +197,7 @@ pub(crate) fn facts(plan: &str, accounts: &[Account], reader: &Reader) -> Facts 
             },
             unread_notifications: 3,
         }),
+        version: Some(7),
         entitlements: Some(EntitlementsView {
             workspace_id: "demo".into(),
             plan: found.name.clone(),

@@ -168,6 +168,7 @@ const TIME: TimeWords = TimeWords {
 const HEALTH: Health = Health {
     healthy: "سليم",
     healthy_meaning: "الرمز صالح وجميع الأذونات ممنوحة وجاهز للنشر",
+    checking: "جارٍ الفحص…",
     amber: "يحتاج إلى إعادة الربط",
     amber_meaning: "انتهت صلاحية الرمز أو تنقص أذونات — إعادة الربط مطلوبة",
     ready: "جاهز للنشر",

@@ -71,6 +71,7 @@ const TIME: TimeWords = TimeWords {
 const HEALTH: Health = Health {
     healthy: "Healthy",
     healthy_meaning: "Token is valid, all permissions granted, ready to publish",
+    checking: "Checking…",
     amber: "Needs reconnect",
     amber_meaning: "Token has expired or permissions are missing — reconnect required",
     ready: "Ready to publish",

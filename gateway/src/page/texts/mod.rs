@@ -85,6 +85,7 @@ pub(crate) struct TimeWords {
 pub(crate) struct Health {
     pub(crate) healthy: &'static str,
     pub(crate) healthy_meaning: &'static str,
+    pub(crate) checking: &'static str,
     pub(crate) amber: &'static str,
     pub(crate) amber_meaning: &'static str,
     pub(crate) ready: &'static str,

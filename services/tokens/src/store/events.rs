@@ -73,7 +73,7 @@ impl Store {
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
             let (grant, open_since) = (stored(row)?.grant, number(row, "open_since_ms")?);
-            let (reason, since_ms) = why_stuck(&grant, open_since);
+            let (reason, since_ms) = why_stuck(&grant, open_since, before);
             found.push(pb::StuckGrant {
                 grant: Some(self.message(&grant.workspace_id, &grant).await?),
                 reason,
@@ -84,11 +84,12 @@ impl Store {
     }
 }
 
-fn why_stuck(grant: &Grant, open_since: i64) -> (String, i64) {
+/// A fresh attempt at a grant that has been in trouble for long is not what is wrong with it.
+fn why_stuck(grant: &Grant, open_since: i64, before: i64) -> (String, i64) {
     let last = grant.last_error.as_ref().map_or_else(String::new, |error| {
         format!(", last: {} {}", crate::error::reason(error), error.code)
     });
-    if open_since > 0 {
+    if open_since > 0 && open_since < before {
         ("open attempt without an answer".to_owned(), open_since)
     } else if grant.refusals > 0 {
         (format!("{} refusals{last}", grant.refusals), grant.last_attempt_at_ms)

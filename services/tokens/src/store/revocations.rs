@@ -16,8 +16,9 @@ use crate::vault::{Place, Vault};
 /// Keeps off a lease whose statement began before the sign-in was written. Longer than the clocks of two replicas differ; where
 /// they differ more, `spare` still sees that lease.
 const HOLD_MS: i64 = 5_000;
-/// A sign-in that nobody touched for so long holds nothing up.
-const SIGN_IN_MS: i64 = 120_000;
+/// A sign-in that began longer ago holds nothing up: waiting and a call's longest time are over, and it is known whose it is, or
+/// its platform does not say and may not for hours.
+const SIGN_IN_MS: i64 = 180_000;
 
 /// Something to revoke.
 pub(super) struct Queued<'a> {
@@ -114,7 +115,7 @@ impl Store {
                      OR EXISTS (SELECT 1 FROM exchanges e WHERE e.platform_user_id = r.platform_user_id
                          AND e.state IN ('exchanged', 'discovered'))
                      OR EXISTS (SELECT 1 FROM exchanges e WHERE e.workspace_id = r.workspace_id
-                         AND e.state IN ('open', 'received', 'exchanged') AND e.updated_at_ms > $4)))
+                         AND e.state IN ('open', 'received', 'exchanged') AND e.started_at_ms > $4)))
                  ORDER BY due_at_ms LIMIT $3)
              RETURNING *";
         let rows = sqlx::query(sql)
