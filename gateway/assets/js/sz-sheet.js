@@ -54,7 +54,7 @@ class Sheet extends HTMLElement {
   async open(id, href) {
     const fresh = await this.fetched(`/ui/accounts/${id}/panel`, href, () => this.open(id, href));
     if (!fresh) return;
-    this.panel?.replaceChildren(...fresh.body.childNodes);
+    this.fill(this.panel, ...fresh.body.childNodes);
     const url = new URL(location.href);
     url.searchParams.set("account", id);
     if (location.href !== url.href) history.pushState({ account: id, pushed: true }, "", url);
@@ -79,7 +79,7 @@ class Sheet extends HTMLElement {
     if (!body || !this.ask) return location.assign(href);
     const old = body.querySelector("h1");
     old?.replaceWith(element("h2", { id: "ask-title", tabindex: "-1" }, ...old.childNodes));
-    this.ask.replaceChildren(body);
+    this.fill(this.ask, body);
     this.ask.showModal();
     this.lift(this.ask);
     heading(this.ask)?.focus();
@@ -159,10 +159,16 @@ class Sheet extends HTMLElement {
     }
   }
 
+  /** Toasts that stand in it are not part of what goes. @param {Element | undefined} dialog @param {...Node} nodes */
+  fill(dialog, ...nodes) {
+    const toasts = dialog?.querySelector(":scope > .toasts");
+    dialog?.replaceChildren(...nodes, ...(toasts ? [toasts] : []));
+  }
+
   /** Toasts stand in the topmost dialog: everything behind it is inert. @param {Element | null | undefined} to */
   lift(to) {
-    const toasts = document.querySelector(".toasts[role=region]");
-    if (to && toasts) to.append(toasts);
+    const toasts = /** @type {any} */ (document.querySelector("sz-toasts"));
+    if (to && toasts?.region) to.append(toasts.region);
   }
 }
 

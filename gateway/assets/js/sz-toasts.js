@@ -11,18 +11,15 @@ class Toasts extends HTMLElement {
   connectedCallback() {
     /** @type {Set<number>} */
     this.seen = new Set();
+    /** Stands in an open dialog at times: what is behind one cannot be reached. */
+    this.region = /** @type {HTMLElement} */ (this.querySelector("[role=region]"));
     document.addEventListener("sz:event", (event) => this.take(/** @type {CustomEvent} */ (event).detail));
     addEventListener("keydown", (event) => {
-      const button = event.key === "F6" && this.region().querySelector("button, a");
+      const button = event.key === "F6" && this.region?.querySelector("button, a");
       if (!(button instanceof HTMLElement)) return;
       event.preventDefault();
       button.focus();
     });
-  }
-
-  /** The region may stand in an open dialog: what is behind one cannot be reached. */
-  region() {
-    return /** @type {HTMLElement} */ (document.querySelector(".toasts[role=region]"));
   }
 
   /** @param {any} event */
@@ -39,7 +36,7 @@ class Toasts extends HTMLElement {
     const close = element("button", { class: "btn quiet icon-only", type: "button", "aria-label": this.dataset.dismiss }, icon("close"));
     const box = element("div", { class: "toast" }, dot, element("p", { dir: "auto" }, toast.text), ...(urgent ? this.remedy(account) : []), close);
     close.addEventListener("click", () => this.dismiss(box));
-    const list = this.region().querySelector(urgent ? "[data-alert]" : "[data-polite]");
+    const list = this.region?.querySelector(urgent ? "[data-alert]" : "[data-polite]");
     list?.append(box);
     if (list && list.childElementCount > MOST) list.firstElementChild?.remove();
     if (!urgent) this.leave(box);

@@ -126,7 +126,9 @@ async fn c62_a_failing_server_leaves_the_cards_and_says_so_with_retry_and_reques
             ensure!(page.path().await? == "/connections", "{}", page.path().await?);
             page.recover(trouble).await?;
             page.press("#notes .btn", "Try again").await?;
-            page.gone("#notes [role=alert]", "").await?;
+            // What the new try shows comes and goes above the cards, which are to be pressed where they stay.
+            page.until("!document.querySelector('[aria-busy=true], [data-checking].card, #notes .note')")
+                .await?;
         }
         page.see(".panel h2", PAGE).await
     })

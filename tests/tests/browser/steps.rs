@@ -46,14 +46,6 @@ pub(super) async fn amber_page(hub: &Cluster, owner: &Api) -> anyhow::Result<Str
     Ok(accounts[0]["id"].as_str().context("no id")?.to_owned())
 }
 
-/// A Page whose sign-in lives for eight hours, so that its refreshes come soon.
-pub(super) async fn short_lived_page(hub: &Cluster, owner: &Api) -> anyhow::Result<String> {
-    let short = json!({"kind": "lifetimes", "access_seconds": 8 * 3600});
-    let order = json!({"platform": "facebook", "operation": "exchange", "effect": short});
-    hub.sandbox.switch(&order).await?;
-    green_page(hub, owner).await
-}
-
 /// When tokens means to refresh next. Unix milliseconds.
 async fn next_refresh_ms(hub: &Cluster, workspace: &str, id: &str) -> anyhow::Result<i64> {
     let request = InspectRequest {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use harness::{Outcome, Screen, Tab, in_browser};
+use harness::{Outcome, Screen, Tab, eventually, in_browser};
 use serde_json::json;
 
-use super::steps::{PAGE, green_page, live, next_refresh, on_card, recheck, short_lived_page};
+use super::steps::{PAGE, five, green_page, live, next_refresh, on_card, recheck};
 
 /// Holds the page's long timers in `slow` instead of letting them run, so that a test ends them.
 const SLOW_TIMERS: &str = r"
@@ -39,7 +39,7 @@ async fn said(page: &Tab) -> anyhow::Result<Vec<String>> {
 async fn c15_c16_c20_a_refresh_is_told_live_once_in_every_tab_and_the_card_stays_green() -> Outcome {
     in_browser(async |stage| {
         let hub = &stage.hub;
-        let id = short_lived_page(hub, &hub.owner("antiques")).await?;
+        let id = green_page(hub, &hub.owner("antiques")).await?;
         let owner = stage.owner("antiques").await?;
         let mut tabs = Vec::new();
         for path in ["/connections", "/overview"] {
@@ -56,13 +56,40 @@ async fn c15_c16_c20_a_refresh_is_told_live_once_in_every_tab_and_the_card_stays
         for tab in &tabs {
             tab.see(".toast", "Access token refreshed for Oldfield Antiques")
                 .await?;
-            ensure!(said(tab).await? == ["Access token refreshed for Oldfield Antiques"]);
+            let said = said(tab).await?;
+            ensure!(said == ["Access token refreshed for Oldfield Antiques"], "{said:?}");
         }
         tabs[0].gone(".panel .facts-list", &before).await?;
         tabs[0].see(".panel .events", "Access token refreshed").await?;
         tabs[0].see(".panel .status", "Healthy").await?;
         ensure!(tabs[0].count(".card.amber", "").await? == 0);
         Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c20_messages_come_in_an_open_panel_and_after_it_was_read_anew() -> Outcome {
+    in_browser(async |stage| {
+        let hub = &stage.hub;
+        let id = green_page(hub, &hub.owner("antiques")).await?;
+        let owner = stage.owner("antiques").await?;
+        let page = owner.tab(Screen::Desk).await?;
+        page.before(ALL_TOASTS).await?;
+        page.goto("/connections").await?;
+        live(&page).await?;
+        page.press(&on_card(&id, ".btn"), "View details").await?;
+        for count in 1..=2 {
+            let before = page.text(".panel .facts-list").await?;
+            next_refresh(hub, &owner.api, &id).await?;
+            page.until(&format!("toasts.length === {count}")).await?;
+            page.see(".panel .toast", "Access token refreshed for Oldfield Antiques")
+                .await?;
+            page.gone(".panel .facts-list", &before).await?;
+        }
+        page.key("Escape").await?;
+        page.gone(".panel", "").await?;
+        page.see("sz-toasts .toast", "Access token refreshed").await
     })
     .await
 }
@@ -77,32 +104,36 @@ const NO_STREAM_YET: &str = r"
 async fn c20_what_happened_between_a_page_and_its_stream_is_told_too() -> Outcome {
     in_browser(async |stage| {
         let hub = &stage.hub;
-        let id = short_lived_page(hub, &hub.owner("antiques")).await?;
-        let owner = stage.owner("antiques").await?;
+        let ids = five(hub, "bakery").await?;
+        let owner = stage.owner("bakery").await?;
         let first = owner.tab(Screen::Desk).await?;
         first.before(ALL_TOASTS).await?;
         first.before(NO_STREAM_YET).await?;
         first.goto("/connections").await?;
         first.until("!!window.go").await?;
-        next_refresh(hub, &owner.api, &id).await?;
+        hub.sandbox.act("tiktok", "ada", json!({"kind": "revoke"})).await?;
+        recheck(hub, &owner.api, &ids[2]).await?;
+        eventually("it is known", async || {
+            Ok((owner.api.health(&ids[2]).await? != "healthy").then_some(()))
+        })
+        .await?;
         first.eval("go()").await?;
-        first
-            .see(".toast", "Access token refreshed for Oldfield Antiques")
-            .await?;
+        first.see(".toast", "Please reconnect Ada Sandbox").await?;
         // A tab that was away for a moment hears it from the one that reads for all, and that one not again.
         let second = owner.tab(Screen::Desk).await?;
         second.before(ALL_TOASTS).await?;
         second.goto("/overview").await?;
         live(&second).await?;
         second.eval("document.querySelector('sz-events').stop()").await?;
-        next_refresh(hub, &owner.api, &id).await?;
+        hub.sandbox.act("x", "ada", json!({"kind": "revoke"})).await?;
+        recheck(hub, &owner.api, &ids[3]).await?;
         first.until("toasts.length === 2").await?;
-        ensure!(said(&second).await?.is_empty(), "it was not away");
+        let early = said(&second).await?;
+        ensure!(early.is_empty(), "it was not away: {early:?}");
         second.eval("document.querySelector('sz-events').start()").await?;
-        second
-            .see(".toast", "Access token refreshed for Oldfield Antiques")
-            .await?;
-        ensure!(said(&second).await?.len() == 1 && said(&first).await?.len() == 2);
+        second.see(".toast", "Please reconnect Ada Sandbox").await?;
+        let all = (said(&first).await?, said(&second).await?);
+        ensure!(all.0.len() == 2 && all.1.len() == 1, "{all:?}");
         Ok(())
     })
     .await
@@ -114,7 +145,7 @@ async fn c17_after_three_failed_attempts_it_asks_to_reconnect_and_the_first_two_
         let hub = &stage.hub;
         let refuse = json!({"platform": "facebook", "operation": "refresh", "effect": {"kind": "not_extended"}});
         hub.sandbox.switch(&refuse).await?;
-        let id = short_lived_page(hub, &hub.owner("antiques")).await?;
+        let id = green_page(hub, &hub.owner("antiques")).await?;
         let owner = stage.owner("antiques").await?;
         let page = owner.tab(Screen::Desk).await?;
         page.before(ALL_TOASTS).await?;

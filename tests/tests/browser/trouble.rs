@@ -20,7 +20,10 @@ async fn c58_fix_with_ai_support_stands_beside_an_error_and_opens_with_it_filled
             page.press(&on_card(&amber, ".facts a"), "Fix with AI Support").await?;
             page.see("h1", "Fix with AI Support").await?;
             // The page may still be on its way.
-            let message = page.until("document.querySelector('#message')?.value").await?.to_string();
+            let message = page
+                .until("document.querySelector('#message')?.value")
+                .await?
+                .to_string();
             for part in [PAGE, "Facebook", "Permission missing: publish to the Page"] {
                 ensure!(message.contains(part), "{part} is not in {message}");
             }
