@@ -9,7 +9,7 @@ import "./sz-events.js";
 import "./sz-pull-refresh.js";
 import "./sz-tour.js";
 import { all, take } from "./sync.js";
-import { failed } from "./trouble.js";
+import { failed, well } from "./trouble.js";
 
 /** The server shows dates in the person's time zone; without a chosen one, in the browser's. */
 function timezone() {
@@ -59,7 +59,7 @@ function search() {
       if (!query.get("q")) query.delete("q");
       const url = `/connections${query.size ? `?${query}` : ""}`;
       history.replaceState(history.state, "", url);
-      const find = () => take(url).catch((error) => failed(error, find));
+      const find = () => take(url).then(() => well("search"), (error) => failed("search", error, find));
       find();
     }, 200);
   });

@@ -28,9 +28,9 @@ export async function all() {
   if (!document.querySelector("[data-live]")) return;
   try {
     await take(here());
-    well();
+    well("list");
   } catch (error) {
-    failed(error, all);
+    failed("list", error, all);
   }
 }
 

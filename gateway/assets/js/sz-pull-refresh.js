@@ -3,7 +3,7 @@
 
 import { element, read } from "./dom.js";
 import { apply, checking } from "./sync.js";
-import { failed } from "./trouble.js";
+import { failed, well } from "./trouble.js";
 
 const PULL_PX = 72;
 
@@ -48,13 +48,15 @@ class PullRefresh extends HTMLElement {
     checking(true);
     this.tell(form.dataset.checking || "");
     try {
-      apply(await read(form.action, { method: "POST", body: new URLSearchParams() }), { notes: true });
-      this.note = document.querySelector("#notes > .note");
+      const fresh = await read(form.action, { method: "POST", body: new URLSearchParams() });
+      well("check");
+      apply(fresh, { notes: true });
+      this.note = document.querySelector("#notes > .note:not([data-trouble])");
       if (!this.asked) this.checked();
       setTimeout(() => checking(false), 10_000);
     } catch (error) {
       checking(false);
-      failed(error, () => this.refresh());
+      failed("check", error, () => this.refresh());
     }
     this.tell("");
     button?.removeAttribute("aria-busy");

@@ -92,11 +92,11 @@ class Sheet extends HTMLElement {
   async fetched(url, page, again) {
     try {
       const fresh = await read(url);
-      well();
+      well("details");
       return fresh;
     } catch (error) {
       if (error instanceof Refused && error.status < 500) location.assign(page);
-      else failed(error, again);
+      else failed("details", error, again);
       return null;
     }
   }
@@ -110,6 +110,7 @@ class Sheet extends HTMLElement {
     button?.setAttribute("aria-busy", "true");
     try {
       const fresh = await read(form.action, { method: "POST", body: new URLSearchParams() });
+      well("disconnect");
       this.asker = this.opener = undefined;
       this.ask?.close();
       if (this.panel?.open) this.panel.close();
@@ -117,7 +118,7 @@ class Sheet extends HTMLElement {
       const group = document.querySelector("#accounts h2") || document.getElementById("accounts");
       if (group instanceof HTMLElement) group.focus();
     } catch (error) {
-      failed(error, () => form.requestSubmit());
+      failed("disconnect", error, () => form.requestSubmit());
     }
     button?.removeAttribute("aria-busy");
   }

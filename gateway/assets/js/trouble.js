@@ -3,18 +3,21 @@
 
 import { element, icon, Refused } from "./dom.js";
 
-/** @param {unknown} error @param {() => unknown} again */
-export function failed(error, again) {
+/**
+ * Says so until the same succeeds or is tried again; what else succeeds meanwhile takes nothing back.
+ * @param {string} what @param {unknown} error @param {() => unknown} again
+ */
+export function failed(what, error, again) {
   // Without network the banner tells, and everything comes back by itself.
   if (!navigator.onLine) return;
-  well();
+  well(what);
   const words = /** @type {HTMLElement} */ (document.querySelector("sz-sheet")).dataset;
   const id = error instanceof Refused ? error.requestId : "";
   const retry = () => {
-    well();
+    well(what);
     again();
   };
-  const note = element("div", { class: "note bad", role: "alert", "data-added": true, "data-trouble": true }, icon("info"),
+  const note = element("div", { class: "note bad", role: "alert", "data-added": true, "data-trouble": what }, icon("info"),
     element("div", { class: "body" }, element("p", { class: "strong" }, words.failed || ""),
       ...(id ? [element("p", { class: "small" }, `${words.requestId} `, element("code", {}, id))] : [])),
     element("button", { class: "btn", type: "button", click: retry }, words.again || ""));
@@ -22,7 +25,7 @@ export function failed(error, again) {
   places.map((css) => document.querySelector(css)).find(Boolean)?.prepend(note);
 }
 
-/** The server answers again. */
-export function well() {
-  for (const note of document.querySelectorAll("[data-trouble]")) note.remove();
+/** That works again. @param {string} what */
+export function well(what) {
+  for (const note of document.querySelectorAll(`[data-trouble="${what}"]`)) note.remove();
 }

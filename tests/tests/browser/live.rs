@@ -122,6 +122,12 @@ async fn c62_a_failing_server_leaves_the_cards_and_says_so_with_retry_and_reques
             page.press(".btn", press).await?;
             page.see("#notes [role=alert]", "Could not load accounts.").await?;
             page.see("#notes [role=alert]", "Request id req_test").await?;
+            // That the list can be read takes nothing back.
+            page.eval("(window.synced = 0, document.addEventListener('sz:synced', () => window.synced += 1))")
+                .await?;
+            recheck(hub, &owner.api, &id).await?;
+            page.until("window.synced").await?;
+            page.see("#notes [role=alert]", "Could not load accounts.").await?;
             page.see(&on_card(&id, ".status"), "Needs reconnect").await?;
             ensure!(page.path().await? == "/connections", "{}", page.path().await?);
             page.recover(trouble).await?;

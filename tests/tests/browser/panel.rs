@@ -27,7 +27,8 @@ async fn c22_c23_c24_c25_c28_c29_a_card_opens_the_details_of_its_account() -> Ou
                 page.see(&format!(".panel {part}"), text).await?;
             }
             let box_of = "(({left, right, bottom, height}) => [left, innerWidth - right, innerHeight - bottom, height].map((one) => Math.round(one) + 0))(document.querySelector('#panel').getBoundingClientRect())";
-            page.until(&format!("({box_of})[1] === 0")).await?;
+            page.until(&format!("(([, right, bottom]) => right === 0 && bottom === 0)({box_of})"))
+                .await?;
             let at: [i64; 4] = serde_json::from_value(page.eval(box_of).await?)?;
             let beside = at[0] == 840 && at[3] == 800;
             let sheet = at[0] == 0 && at[2] == 0 && at[3] < 750;
