@@ -1,9 +1,10 @@
 //! `GET …/events`: live changes of a workspace as server-sent events.
 //!
 //! Every message has `id`, `event` (the type) and JSON `data` of [`view::EventView`]'s shape. The stream reads from accounts, so
-//! a client that comes back with `Last-Event-ID`, or begins with `after`, misses nothing that is kept, and is told `sync.required` where something is
-//! not. Who is signed out, or loses the workspace or their role, is told so within a minute by `stream.closed` with its reason, and
-//! the stream ends. An open stream is what "the app is open" means: it asks for a check at once and then hourly.
+//! a client that comes back with `Last-Event-ID`, or begins with `after`, misses nothing that is kept, and is told
+//! `sync.required` where something is not. Who is signed out, or loses the workspace or their role, is told so within a minute
+//! by `stream.closed` with its reason, and the stream ends. An open stream is what "the app is open" means: it asks for a check
+//! at once and then hourly.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -59,7 +59,7 @@ function search() {
       if (!query.get("q")) query.delete("q");
       const url = `/connections${query.size ? `?${query}` : ""}`;
       history.replaceState(history.state, "", url);
-      const find = () => take(url).then(() => well("search"), (error) => failed("search", error, find));
+      const find = () => take(url).then(() => well("list"), (error) => failed("list", error, find));
       find();
     }, 200);
   });

@@ -17,15 +17,25 @@ const SYNC = { type: "sync.required", id: null };
 
 class Events extends HTMLElement {
   connectedCallback() {
-    /** The last event that this page knows; `null` = it knows of none, not even where they begin. @type {number | null} */
-    this.last = this.dataset.after ? Number(this.dataset.after) : null;
+    const [visit] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+    // What came back out of a history may be old, and its messages were seen.
+    this.begin(visit?.type === "back_forward" || !this.dataset.after ? null : Number(this.dataset.after));
     this.start();
     addEventListener("pagehide", () => this.stop());
     addEventListener("pageshow", (event) => {
       if (!event.persisted) return;
+      this.begin(null);
       this.start();
       all();
     });
+  }
+
+  /** @param {number | null} last the last event that this page knows; `null` = it cannot say */
+  begin(last) {
+    this.last = last;
+    /** What this page heard after `from`, in order. @type {any[]} */
+    this.told = [];
+    this.from = last ?? Infinity;
   }
 
   start() {
@@ -52,11 +62,7 @@ class Events extends HTMLElement {
     const after = this.last === null ? "" : `?after=${this.last}`;
     const source = new EventSource(`/api/v1/workspaces/${this.dataset.workspace}/events${after}`);
     this.source = source;
-    /** Everything after this one is told to all tabs. */
-    this.from = this.last ?? Infinity;
-    /** @type {any[]} */
-    this.told = [];
-    this.channel?.postMessage({ from: this.from });
+    this.channel?.postMessage({ leads: true });
     let opened = 0;
     source.onopen = () => {
       document.dispatchEvent(new CustomEvent("sz:online"));
@@ -70,29 +76,37 @@ class Events extends HTMLElement {
     return new Promise((resolve) => (this.release = () => resolve(undefined)));
   }
 
-  /** From another tab: an event, where a new one begins to tell, or since when one that was just opened knows nothing. @param {any} message */
+  /** From another tab: an event; that it reads for all now; since when a tab knows nothing; from where the reader can tell. @param {any} message */
   hear(message) {
     if (message.type) return this.deliver(message);
-    if (message.from !== undefined && (this.last === null || this.last < message.from)) return this.deliver(SYNC);
-    if (message.since === undefined || !this.source || !this.told) return;
-    if (message.since === null || message.since < (this.from ?? Infinity)) this.channel?.postMessage({ from: this.from });
-    for (const event of this.told) this.channel?.postMessage(event);
+    if (message.leads) return this.channel?.postMessage({ since: this.last });
+    if (message.from !== undefined) {
+      if (this.last !== null && this.last >= message.from) return;
+      if (message.from !== Infinity) this.begin(message.from);
+      return this.deliver(SYNC);
+    }
+    if (!this.source) return;
+    if (message.since === null || message.since < this.from) return this.channel?.postMessage({ from: this.last ?? Infinity });
+    for (const event of this.told) if (event.id > message.since) this.channel?.postMessage(event);
   }
 
   /** @param {any} event */
   tell(event) {
     this.channel?.postMessage(event);
-    if (event.id !== null) this.told?.push(event);
-    if (this.told && this.told.length > KEPT) this.from = this.told.shift().id;
     this.deliver(event);
   }
 
   /** @param {any} event */
   deliver(event) {
-    if (event.id !== null) {
-      // The number of a `sync.required` is where to go on, whatever was before.
-      if (event.type !== SYNC.type && this.last !== null && event.id <= this.last) return;
+    if (event.type === SYNC.type) {
+      // Its number is where to go on, whatever was before.
+      if (event.id !== null) this.begin(event.id);
+    } else if (event.id !== null) {
+      if (this.last !== null && event.id <= this.last) return;
       this.last = event.id;
+      if (this.from === Infinity) this.from = event.id - 1;
+      this.told?.push(event);
+      if (this.told && this.told.length > KEPT) this.from = this.told.shift().id;
     }
     // Signed out, or somebody else in here now: what is shown is not theirs any more.
     if (event.type === "stream.closed" && event.data.reason !== "unavailable") return location.reload();

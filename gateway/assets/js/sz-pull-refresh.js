@@ -49,7 +49,7 @@ class PullRefresh extends HTMLElement {
     this.tell(form.dataset.checking || "");
     try {
       const fresh = await read(form.action, { method: "POST", body: new URLSearchParams() });
-      well("check");
+      for (const what of ["check", "list"]) well(what);
       apply(fresh, { notes: true });
       this.note = document.querySelector("#notes > .note:not([data-trouble])");
       if (!this.asked) this.checked();

@@ -168,8 +168,8 @@ class Sheet extends HTMLElement {
 
   /** Toasts stand in the topmost dialog: everything behind it is inert. @param {Element | null | undefined} to */
   lift(to) {
-    const toasts = /** @type {any} */ (document.querySelector("sz-toasts"));
-    if (to && toasts?.region) to.append(toasts.region);
+    const toasts = document.querySelector(".toasts[role=region]");
+    if (to && toasts) to.append(toasts);
   }
 }
 

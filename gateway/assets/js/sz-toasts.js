@@ -12,7 +12,7 @@ class Toasts extends HTMLElement {
     /** @type {Set<number>} */
     this.seen = new Set();
     /** Stands in an open dialog at times: what is behind one cannot be reached. */
-    this.region = /** @type {HTMLElement} */ (this.querySelector("[role=region]"));
+    this.region = /** @type {HTMLElement} */ (document.querySelector(".toasts[role=region]"));
     document.addEventListener("sz:event", (event) => this.take(/** @type {CustomEvent} */ (event).detail));
     addEventListener("keydown", (event) => {
       const button = event.key === "F6" && this.region?.querySelector("button, a");

@@ -157,12 +157,13 @@ pub(crate) async fn show(
 }
 
 async fn page(app: &App, reader: &Reader, ask: Ask) -> Result<Response, Problem> {
-    let (listed, facts, panel, notes) = tokio::join!(
+    let (listed, facts, notes) = tokio::join!(
         accounts(app, reader, &ask),
         Facts::load(app, reader),
-        opened(app, reader, &ask),
         notes(app, reader, &ask),
     );
+    // After the list, which says from which event on the page has to be told.
+    let panel = opened(app, reader, &ask).await;
     let (accounts, next_cursor, version) = listed?;
     let facts = facts.beside(version);
     let mut notes = notes;

@@ -72,7 +72,7 @@ pub(crate) struct Shell {
     pub(crate) path: String,
     pub(crate) timezone: String,
     pub(crate) workspace_id: String,
-    /// The last event that the page shows; empty when accounts could not be asked.
+    /// The last event that the page's lists know: later ones are told to it. Empty when accounts could not be asked.
     pub(crate) after: String,
     pub(crate) workspace_initials: String,
     pub(crate) person_name: String,

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Context as _;
 use axum::routing::get;
@@ -168,16 +168,15 @@ fn exporter(telemetry: &Telemetry, role: &str, instance: &str) -> Result<Option<
 
 /// Installs the recorder behind the `metrics` macros. The first call in a process wins, later ones share it.
 fn recorder() -> anyhow::Result<&'static PrometheusHandle> {
+    // Between its installation and its keeping nobody may take it for somebody else's.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(handle) = RECORDER.get() {
         return Ok(handle);
     }
     let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKETS)?;
-    match builder.install_recorder() {
-        Ok(handle) => Ok(RECORDER.get_or_init(|| handle)),
-        Err(error) => RECORDER
-            .get()
-            .with_context(|| format!("metrics cannot be recorded: {error}")),
-    }
+    let handle = builder.install_recorder().context("metrics cannot be recorded")?;
+    Ok(RECORDER.get_or_init(|| handle))
 }
 
 /// Serves `/metrics` on `listen` until `shutdown`.

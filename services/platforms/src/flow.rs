@@ -124,16 +124,7 @@ async fn once(ctx: &Ctx, what: (On, &str), flight: &Flight, build: impl Fn() -> 
             "there is nothing to renew this credential with",
         );
     };
-    let permit = match ctx.pace.admit(what.1).await {
-        Ok(permit) => permit,
-        Err(wait) => {
-            let mut held = answers(Vec::new(), Delivery::HeldBack, "our call budget is used up");
-            held.retry_after_ms = i64::try_from(wait.as_millis()).unwrap_or(0);
-            return held;
-        }
-    };
     if !flight.has_room() {
-        drop(permit);
         let mut held = answers(
             Vec::new(),
             Delivery::HeldBack,
@@ -142,13 +133,21 @@ async fn once(ctx: &Ctx, what: (On, &str), flight: &Flight, build: impl Fn() -> 
         held.retry_after_ms = 5_000;
         return held;
     }
+    // Before the budget is asked, which would be spent for nothing without a marker.
     if !flight.mark_sent().await {
-        drop(permit);
         return Answers {
             unmarked: true,
             ..answers(Vec::new(), Delivery::HeldBack, "redis did not take the marker")
         };
     }
+    let permit = match ctx.pace.admit(what.1).await {
+        Ok(permit) => permit,
+        Err(wait) => {
+            let mut held = answers(Vec::new(), Delivery::HeldBack, "our call budget is used up");
+            held.retry_after_ms = i64::try_from(wait.as_millis()).unwrap_or(0);
+            return held;
+        }
+    };
     let (mut got, class) = send(ctx, what, outgoing).await;
     if class == Some(ErrorClass::AppMisconfigured)
         && ctx.app.switch_secret()

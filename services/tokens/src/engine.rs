@@ -166,9 +166,13 @@ struct State {
 }
 
 /// What is known of the call of an attempt whose answer did not come.
-enum Call {
-    /// It broke, after it may have arrived. Redis was in this life when the call was marked there; `None` if it was not.
-    Broken(Option<String>),
+#[derive(Clone)]
+pub enum Call {
+    /// It broke, after it may have arrived.
+    Broken {
+        /// The life of Redis in which the call was marked there; `None` if it was not.
+        life: Option<String>,
+    },
     /// It is over; nothing of it runs any more.
     Ended,
 }
@@ -238,15 +242,19 @@ impl Flights {
 
     /// Notes that an attempt's call broke, and the life of Redis that has its marker.
     pub fn break_call(&self, attempt_id: &str, life: Option<String>) {
-        self.state().calls.insert(attempt_id.to_owned(), Call::Broken(life));
+        self.state().calls.insert(attempt_id.to_owned(), Call::Broken { life });
     }
 
-    /// The life of Redis that had the marker of a call that broke; `None` when none broke.
-    pub fn life_of_broken(&self, attempt_id: &str) -> Option<Option<String>> {
-        match self.state().calls.get(attempt_id) {
-            Some(Call::Broken(life)) => Some(life.clone()),
-            _ => None,
-        }
+    /// What was noted of an attempt's call.
+    pub fn call(&self, attempt_id: &str) -> Option<Call> {
+        self.state().calls.get(attempt_id).cloned()
+    }
+
+    /// Forgets the calls of all attempts but these and those that a task is at.
+    pub fn forget_others(&self, unfinished: &HashSet<&str>) {
+        let mut state = self.state();
+        let State { attempts, calls, .. } = &mut *state;
+        calls.retain(|id, _| unfinished.contains(id.as_str()) || attempts.contains(id));
     }
 
     /// Is an attempt's call known to be over?

@@ -2,6 +2,9 @@
 //!
 //! A receipt of our own comes first, then platforms is asked for its copy, and only without one a single retry is made: where a
 //! refresh token is single use, not beside a call that may still run. Answers later than that are sought in `late.rs`.
+//!
+//! What a former life of this process left is retried as soon as platforms has not heard of it. Were its marker lost as well,
+//! with Redis or for want of it, and the replica of platforms that made the call, then nobody is left who knows of that call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +13,7 @@ use kit::clock::millis;
 use proto::platforms::v1::{Answers, RefreshRequest};
 
 use crate::Error;
-use crate::engine::Engine;
+use crate::engine::{Call, Engine};
 use crate::model::Traits;
 use crate::model::answer::{Arrival, arrival};
 use crate::model::attempt::{Claim, claim, takeover_after_ms};
@@ -57,6 +60,10 @@ impl Engine {
 
     async fn recover_round(&self) -> Result<(), Error> {
         let unfinished = self.store.all_unfinished(BATCH).await?;
+        if i64::try_from(unfinished.len()).is_ok_and(|count| count < BATCH) {
+            let ids = unfinished.iter().map(|attempt| attempt.id.as_str()).collect();
+            self.flights.forget_others(&ids);
+        }
         for attempt in unfinished {
             let traits = match self.traits_of(&attempt).await {
                 Ok(Some(traits)) => traits,
@@ -181,20 +188,23 @@ impl Engine {
         tracked(&retry, Box::pin(self.perform(&retry, stored, traits))).await
     }
 
-    /// Our own attempt whose answer did not come in time: it may have come since. After the deadline nobody sends it any more: one
-    /// that no replica of platforms has heard of by then counts as never sent, and one whose call we saw end has nothing that still runs.
-    /// When what platforms would know of a broken call may be lost, the longest time of a call is waited as well.
+    /// Our own attempt whose answer did not come in time: it may have come since. After the deadline nobody sends it any more:
+    /// one that no replica of platforms has heard of by then counts as never sent, and one whose call we saw end has nothing
+    /// that still runs. When what platforms would know of a broken call may be lost, the longest time of a call is waited too.
     async fn ask_again(&self, attempt: &Attempt) -> Result<Next, Error> {
         let _running = self.flights.run(&attempt.id);
         let stored = self.store.grant(&attempt.workspace_id, &attempt.grant_id).await?;
         let Some(stored) = stored else { return Ok(Next::Done) };
-        let forgotten = match self.flights.life_of_broken(&attempt.id) {
-            Some(life) => !self.is_remembered(life.as_deref()).await,
-            None => false,
+        let asked_at = self.now();
+        let found = Box::pin(self.answered(attempt, &stored)).await?;
+        // Looked at after the answer: what Redis lost before it was given may be missing in it.
+        let forgotten = match self.flights.call(&attempt.id) {
+            Some(Call::Broken { life }) => !self.is_remembered(life.as_deref()).await,
+            _ => false,
         };
         let runs_on = if forgotten { millis(TOKEN_CALL) } else { 0 };
-        let over = self.now() >= attempt.deadline_at_ms.saturating_add(runs_on);
-        match Box::pin(self.answered(attempt, &stored)).await? {
+        let over = asked_at >= attempt.deadline_at_ms.saturating_add(runs_on);
+        match found {
             Found::Settled(next) => {
                 self.flights.forget_call(&attempt.id);
                 Ok(next)

@@ -252,10 +252,7 @@ impl Engine {
                 );
                 match asked {
                     // Without a marker, then; what becomes of the call is not to be learned from Redis any more.
-                    Ok(answers) if answers.unmarked => {
-                        (life, request.needs_marker) = (None, false);
-                        continue;
-                    }
+                    Ok(answers) if answers.unmarked => (life, request.needs_marker) = (None, false),
                     // After a broken call "not sent" is what a replica says that has not heard of it: not good enough where a
                     // refresh token is single use. Recovery asks again once the deadline has passed.
                     Ok(mut answers) if is_unsent(&answers) && arrived && !traits.repeatable_refresh => {

@@ -150,6 +150,9 @@ async fn feel(stage: &Stage, amber: &str, screen: Screen, throttled: bool) -> Ou
     let owner = stage.owner("agency").await?;
     let page = owner.tab(screen).await?;
     page.before(WATCH).await?;
+    // Over plain http a browser does not offer brotli, which every visit of a real installation has.
+    let headers = json!({"headers": {"Accept-Encoding": "br"}});
+    page.call("Network.setExtraHTTPHeaders", headers).await?;
     if throttled {
         page.throttle().await?;
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use harness::{Outcome, Screen, Tab, eventually, in_browser};
+use harness::{Consent, Outcome, Screen, Tab, eventually, in_browser};
 use serde_json::json;
 
 use super::steps::{PAGE, five, green_page, live, next_refresh, on_card, recheck};
@@ -72,24 +72,29 @@ async fn c15_c16_c20_a_refresh_is_told_live_once_in_every_tab_and_the_card_stays
 async fn c20_messages_come_in_an_open_panel_and_after_it_was_read_anew() -> Outcome {
     in_browser(async |stage| {
         let hub = &stage.hub;
-        let id = green_page(hub, &hub.owner("antiques")).await?;
         let owner = stage.owner("antiques").await?;
+        let id = green_page(hub, &owner.api).await?;
         let page = owner.tab(Screen::Desk).await?;
         page.before(ALL_TOASTS).await?;
-        page.goto("/connections").await?;
+        page.goto(&format!("/connections?account={id}")).await?;
         live(&page).await?;
-        page.press(&on_card(&id, ".btn"), "View details").await?;
+        let connect = json!({"intent": "reconnect", "account_ids": [id]});
         for count in 1..=2 {
-            let before = page.text(".panel .facts-list").await?;
-            next_refresh(hub, &owner.api, &id).await?;
-            page.until(&format!("toasts.length === {count}")).await?;
-            page.see(".panel .toast", "Access token refreshed for Oldfield Antiques")
-                .await?;
-            page.gone(".panel .facts-list", &before).await?;
+            page.see(".panel .status", "Healthy").await?;
+            let change = json!({"kind": "password_changed"});
+            hub.sandbox.act("facebook", "enid", change).await?;
+            recheck(hub, &owner.api, &id).await?;
+            page.see(".panel .status", "Needs reconnect").await?;
+            let asked = "toasts.filter((one) => one === 'Please reconnect Oldfield Antiques').length";
+            page.until(&format!("{asked} === {count}")).await?;
+            page.see(".panel .toast", "Please reconnect Oldfield Antiques").await?;
+            let consent = Consent::of("enid");
+            let done = owner.api.connect_with(&hub.sandbox, "facebook", &connect, &consent);
+            done.await?;
         }
         page.key("Escape").await?;
         page.gone(".panel", "").await?;
-        page.see("sz-toasts .toast", "Access token refreshed").await
+        page.see("sz-toasts .toast", "Please reconnect").await
     })
     .await
 }
