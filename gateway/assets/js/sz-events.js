@@ -34,7 +34,7 @@ class Events extends HTMLElement {
   begin(last) {
     this.last = last;
     /** What this page heard after `from`, in order. @type {any[]} */
-    this.told = [];
+    this.heard = [];
     this.from = last ?? Infinity;
   }
 
@@ -87,7 +87,7 @@ class Events extends HTMLElement {
     }
     if (!this.source) return;
     if (message.since === null || message.since < this.from) return this.channel?.postMessage({ from: this.last ?? Infinity });
-    for (const event of this.told) if (event.id > message.since) this.channel?.postMessage(event);
+    for (const event of this.heard) if (event.id > message.since) this.channel?.postMessage(event);
   }
 
   /** @param {any} event */
@@ -105,8 +105,8 @@ class Events extends HTMLElement {
       if (this.last !== null && event.id <= this.last) return;
       this.last = event.id;
       if (this.from === Infinity) this.from = event.id - 1;
-      this.told?.push(event);
-      if (this.told && this.told.length > KEPT) this.from = this.told.shift().id;
+      this.heard?.push(event);
+      if (this.heard && this.heard.length > KEPT) this.from = this.heard.shift().id;
     }
     // Signed out, or somebody else in here now: what is shown is not theirs any more.
     if (event.type === "stream.closed" && event.data.reason !== "unavailable") return location.reload();

@@ -45,6 +45,7 @@ pub(crate) fn limit(facts: &Facts, reader: &Reader) -> Option<Limit> {
 }
 
 impl Limit {
+    /// The limit of the plan with this title, as the reader is told of it.
     pub(crate) fn of(used: i64, max: i64, plan: &str, reader: &Reader) -> Self {
         Self {
             text: (reader.t.plan.limit_reached)(max, plan),

@@ -168,9 +168,9 @@ fn exporter(telemetry: &Telemetry, role: &str, instance: &str) -> Result<Option<
 
 /// Installs the recorder behind the `metrics` macros. The first call in a process wins, later ones share it.
 fn recorder() -> anyhow::Result<&'static PrometheusHandle> {
-    // Between its installation and its keeping nobody may take it for somebody else's.
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // One at a time: a second one could not install it, and the handle of the first may not be kept yet.
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(handle) = RECORDER.get() {
         return Ok(handle);
     }
